@@ -1,0 +1,32 @@
+import { type Facts, type Ruling, ruled } from "./facts.ts";
+
+/**
+ * Above the maximum (it was lowered, or someone raised the size) the pool goes to the maximum at once: without
+ * stabilisation and step limits, as HPA does. Only jobs in hand and triggers that are not known keep it.
+ */
+export function aboveMaximum(size: number, facts: Facts): Ruling | undefined {
+  const { max } = facts.situation.rules.replicas;
+  if (facts.current <= max || facts.triggers.some((trigger) => trigger.blind !== undefined)) return undefined;
+  return ruled("clamp", size, max, "AtMaximum", `${facts.current} are above the maximum of ${max}`);
+}
+
+/** Last: within minimum and maximum. A size above the maximum that a rule has kept is kept, and never grows. */
+export function clamp(size: number, facts: Facts): Ruling | undefined {
+  const { min, max, idle } = facts.situation.rules.replicas;
+  const most = Math.max(max, Math.min(size, facts.current));
+  if (size > most) return ruled("clamp", size, most, "AtMaximum", `${size} are asked for, ${max} is the maximum`);
+  const least = Math.min(facts.active ? min : idle, max);
+  if (size < least)
+    return ruled("clamp", size, least, "AtMinimum", `${size} ${size === 1 ? "is" : "are"} asked for, ${least} is the minimum`);
+  return undefined;
+}
+
+/** A direction that is paused holds still, whatever the other rules say. */
+export function pause(size: number, facts: Facts): Ruling | undefined {
+  const held = facts.situation.rules.pause;
+  if (held === undefined || size === facts.current) return undefined;
+  const way = size > facts.current ? "Up" : "Down";
+  if (held.directions !== "Both" && held.directions !== way) return undefined;
+  const which = held.directions === "Both" ? "scaling is paused" : `scaling ${way.toLowerCase()} is paused`;
+  return ruled("pause", size, facts.current, "Paused", `${which}: ${held.reason}`);
+}

@@ -1,0 +1,48 @@
+import type { Reason } from "./decision.ts";
+import { type Facts, goalOf, type Ruling, ruled, type TriggerFacts } from "./facts.ts";
+import { readingText } from "./words.ts";
+
+/** Rules 1 and 3: the largest demand of those triggers that are known. Without one, the size stays. */
+export function combination(size: number, { triggers, current }: Facts): Ruling | undefined {
+  const decides = deciding(triggers);
+  if (decides?.demand === undefined) return undefined;
+  const { demand, rule } = decides;
+  const others = triggers.length === 1 ? "" : `, the most of ${triggers.length} triggers`;
+  return ruled(
+    triggers.length === 1 ? "demand" : "combination",
+    size,
+    demand.wants,
+    reasonOf(decides, current),
+    `${rule.name} wants ${demand.wants}: ${basis(decides)}${others}`,
+  );
+}
+
+/** The known trigger that wants most; the first of equals. */
+export function deciding(triggers: readonly TriggerFacts[]): TriggerFacts | undefined {
+  let best: TriggerFacts | undefined;
+  for (const trigger of triggers) {
+    if (trigger.known && (best === undefined || wantsOf(trigger) > wantsOf(best))) best = trigger;
+  }
+  return best;
+}
+
+function wantsOf(trigger: TriggerFacts): number {
+  return trigger.demand?.wants ?? 0;
+}
+
+/** "430 waiting (goal: 50 waiting per worker)"; of nothing, the goal explains nothing. */
+function basis(trigger: TriggerFacts): string {
+  const { demand, reading, rule } = trigger;
+  if (reading === undefined || rule.goal.kind === "wants") return goalOf(trigger);
+  const more: string[] = [];
+  if (demand !== undefined && demand.wants > 0) more.push(`goal: ${goalOf(trigger)}`);
+  if (demand?.capped !== undefined && reading.ceiling !== 0) more.push(`no more: ${demand.capped}`);
+  if (demand?.beyond !== undefined) more.push(`${demand.beyond} is within tolerance of it`);
+  return more.length === 0 ? readingText(reading) : `${readingText(reading)} (${more.join("; ")})`;
+}
+
+function reasonOf({ demand, reading, active }: TriggerFacts, current: number): Reason {
+  if (demand?.beyond !== undefined) return "WithinTolerance";
+  if (reading?.wants !== undefined) return "Schedule";
+  return active || (demand?.wants ?? 0) > current ? "WorkWaiting" : "Empty";
+}
