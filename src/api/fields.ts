@@ -1,0 +1,24 @@
+import { z } from "zod";
+
+/** A whole number within a range that fits an int32, both ends included. */
+export const whole = (min: number, max: number) => z.int().min(min).max(max);
+
+/** A name as Kubernetes has them (RFC 1123 label), so that every document can move into a cluster as it stands. */
+export const name = () =>
+  z
+    .string()
+    .min(1)
+    .max(63)
+    .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/)
+    .meta({ must: "must be 1 to 63 lower-case letters, digits and dashes, and begin and end with a letter or digit" });
+
+/** Text of limited length; empty only where `min` is 0. */
+export const text = (max: number, min = 1) => z.string().min(min).max(max);
+
+/** The name of an environment variable. */
+export const variable = () =>
+  z
+    .string()
+    .max(255)
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+    .meta({ must: "must be the name of an environment variable: letters, digits and underscores" });

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, it } from "node:test";
+import { scalers } from "../../scalers/index.ts";
+import { defineApi } from "../../src/api/define.ts";
+import { findingText } from "../../src/api/finding.ts";
+import { parseDocuments } from "../../src/api/parse.ts";
+import { brokers } from "../../src/brokers/brokers.ts";
+
+const root = path.join(import.meta.dirname, "..", "..");
+const api = defineApi(scalers, brokers);
+
+/** Examples, and the documents that stand whole in a page of the docs. */
+const texts = globSync(["examples/**/*.yaml", "README.md", "docs/**/*.md"], {
+  cwd: root,
+  exclude: ["docs/reference/**"],
+}).flatMap((file) => {
+  const text = readFileSync(path.join(root, file), "utf8");
+  if (file.endsWith(".yaml")) return [{ file, text }];
+  const blocks = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1] ?? "");
+  return blocks.filter((block) => block.includes("apiVersion: worktide.dev")).map((block) => ({ file, text: block }));
+});
+
+/** Examples of scalers' pages are pieces of a `spec`, and name the connection `main`. */
+const pieces = globSync("docs/reference/scalers/*.md", { cwd: root }).flatMap((file) =>
+  [...readFileSync(path.join(root, file), "utf8").matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, piece = ""], at) => ({
+    file: `${file} (${at + 1})`,
+    text: `apiVersion: worktide.dev/v1alpha1
+kind: QueueConnection
+metadata: { name: main }
+spec: { redis: { url: redis://127.0.0.1:6379 } }
+---
+apiVersion: worktide.dev/v1alpha1
+kind: ScaledWorker
+metadata: { name: mails }
+spec:
+  replicas: { max: 5 }
+${piece.replaceAll(/^/gm, "  ")}`,
+  })),
+);
+
+describe("an example", () => {
+  for (const { file, text } of [...texts, ...pieces]) {
+    it(`in ${file} is without faults`, () => {
+      assert.deepEqual(parseDocuments(text, { file, api }).findings.map(findingText), []);
+    });
+  }
+  it("is there at all", () => assert.ok(texts.length > 0));
+  it("is there for every scaler", () => {
+    for (const { type } of scalers) assert.ok(pieces.some(({ text }) => text.includes(`    ${type}: {`)));
+  });
+});
