@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { monotonicMs } from "../../src/brokers/clock.ts";
+import type { RedisReader } from "../../src/brokers/redis-client.ts";
+import { BrokerError } from "../../src/core/contract.ts";
+import { type Fleet, type Node, queueNames } from "./fleet.ts";
+import { call } from "./pidbox.ts";
+
+/** For how long one worker is asked: it looks into its mailbox between messages, within milliseconds unless it hangs. */
+const patienceMs = 5000;
+/** A worker that has just begun gets no mail yet, so one question is given up early and asked again. */
+const answerMs = 500;
+
+/**
+ * Takes a worker's queues from it (`cancel_consumer`), all of them, or gives them back (`add_consumer`, which finds the
+ * queue's exchange and routing key in the worker's own configuration). Both answer before they have taken effect, so
+ * this resolves when the worker itself names the queues that it should have. Mailbox and queues are read by the same
+ * loop of the worker: what it had fetched before that answer shows in all its next ones.
+ */
+export async function setQuiet(
+  client: RedisReader,
+  fleet: Fleet,
+  node: Node,
+  on: boolean,
+  fallback: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const ask = { client, fleet, name: node.name, until: monotonicMs() + patienceMs, signal };
+  let now = await consuming(ask);
+  const had = fleet.quieted.get(node.name);
+  // Kept from the moment on that it may take effect. After a restart of ours only the trigger's own queues are known.
+  const queues = on ? [...new Set([...(had ?? []), ...now])] : (had ?? fallback);
+  fleet.quieted.set(node.name, queues);
+  node.queues = queues;
+  if (!on) node.quiet = false;
+  const method = on ? "cancel_consumer" : "add_consumer";
+  for (;;) {
+    const wrong = on ? now : queues.filter((queue) => !now.includes(queue));
+    if (wrong.length === 0) break;
+    await Promise.all(wrong.map((queue) => call(client, fleet.place, toOne(node.name, method, { queue }), answerMs, signal)));
+    now = await consuming(ask);
+  }
+  if (on) node.quiet = true;
+  else {
+    fleet.quieted.delete(node.name);
+    delete node.reserved;
+  }
+}
+
+const toOne = (name: string, method: string, words = {}) => ({ method, arguments: words, destination: [name] });
+
+type Question = Readonly<{ client: RedisReader; fleet: Fleet; name: string; until: number; signal: AbortSignal }>;
+
+async function consuming({ client, fleet, name, until, signal }: Question): Promise<readonly string[]> {
+  while (monotonicMs() < until) {
+    const { byNode } = await call(client, fleet.place, toOne(name, "active_queues"), answerMs, signal);
+    if (byNode.has(name)) return queueNames(byNode.get(name));
+    await sleep(50, undefined, { signal });
+  }
+  throw new BrokerError({ kind: "timeout", message: `worker ${name} does not answer` });
+}

@@ -1,0 +1,5 @@
+import type { AnyBroker } from "../core/contract.ts";
+import { redisBroker } from "./redis.ts";
+
+/** Every protocol that this build speaks. */
+export const brokers: readonly AnyBroker[] = [redisBroker];

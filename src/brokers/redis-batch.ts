@@ -1,0 +1,192 @@
+import { randomUUID } from "node:crypto";
+import { ErrorReply } from "@redis/client";
+import { BrokerError, type Problem } from "../core/contract.ts";
+import { monotonicMs } from "./clock.ts";
+import type { RedisValue, Script, ScriptAnswer, ScriptQuery } from "./redis-client.ts";
+import type { Identity } from "./redis-identity.ts";
+import type { Link } from "./redis-link.ts";
+import { redisProblem } from "./redis-problem.ts";
+import { chunkWords, fits, type Program, programOf } from "./redis-script.ts";
+import type { Tracker } from "./redis-tracker.ts";
+
+/** What the script of one chunk may take, µs. The whole call, with reading the words and writing the answer, takes about a half more. */
+const CHUNK_US = 1_200;
+/** Before anything is known of a script's cost. */
+const FIRST_SIZE = 100;
+/** Taken for one query where the server's clock stands still within a script. */
+const UNKNOWN_US = 20;
+const MIN_SIZE = 4;
+const MAX_SIZE = 500;
+/** Chunks under way at once: below the client's limit of commands. */
+const WINDOW = 500;
+
+/** The outcome of one query; {@link answerOf} fills in whose data it is: one object for each of ten thousand, not two. */
+export type Raw = { readonly value: RedisValue; epoch: string; readonly sampledAt: number } | Readonly<{ problem: Problem }>;
+
+/** Asks one server, in chunks. */
+export interface Batch {
+  /** Cuts these queries (their indices) into chunks of the size that this script's cost allows now. */
+  split(script: Script, queries: readonly ScriptQuery[], indices: Chunk): readonly Chunk[];
+  /** The outcome of each query of each chunk, in the order of the chunks. Rejects where the connection failed. */
+  run(script: Script, queries: readonly ScriptQuery[], chunks: readonly Chunk[], how?: How): Promise<readonly (readonly Raw[])[]>;
+}
+
+/** Indices of queries. */
+export type Chunk = readonly number[];
+
+/** Answers for a chunk that Redis refused; with undefined, the refusal is the outcome of each of its queries. */
+export type OnRefusal = (error: ErrorReply, chunk: Chunk) => Promise<readonly Raw[] | undefined>;
+
+/** `asking`: in Cluster, of keys that are just on their way to this node. */
+export type How = Readonly<{ refused?: OnRefusal; asking?: boolean }>;
+
+type Cost = Readonly<{ us: number; queries: number }>;
+type Run = Readonly<{ program: Program; queries: readonly ScriptQuery[]; how: How; spent: Cost[] }>;
+
+export function createBatch(link: Link, tracker: Tracker): Batch {
+  const loaded = new Set<string>();
+  /** µs per query, by script. */
+  const costs = new Map<string, number>();
+  /** First keys of queries that the user may not read: each one fails a whole chunk, so they are asked alone. */
+  const denied = new Set<string>();
+  let command = "EVALSHA_RO"; // Redis 7
+  let arming = link.tracking;
+  let count = 0;
+  const nonces = randomUUID().slice(0, 8);
+
+  const load = async (program: Program) => {
+    loaded.add(program.sha);
+    await link.send(["SCRIPT", "LOAD", program.text]);
+  };
+
+  const arm = (queries: readonly ScriptQuery[], chunk: Chunk) => {
+    const keys = tracker.claim(keysOf(queries, chunk));
+    if (keys.length === 0) return;
+    const armed = Promise.all([link.send(["CLIENT", "CACHING", "YES"]), link.send(["EXISTS", ...keys])]);
+    // A hint less is no failure: there is polling.
+    armed.catch((error: unknown) => {
+      tracker.release(keys);
+      if (/client\|caching/i.test(String(error))) arming = false;
+    });
+  };
+
+  const call = async ({ program, queries, how }: Run, chunk: Chunk): Promise<readonly RedisValue[]> => {
+    if (arming && !how.asking) arm(queries, chunk);
+    const nonce = `${nonces}-${count++}`;
+    if (how.asking) link.send(["ASKING"]).catch(() => {}); // the next answer tells
+    const reply = await link.send([command, program.sha, ...chunkWords(queries, chunk, nonce)]);
+    if (fits(reply, nonce, chunk.length)) return reply;
+    link.destroy(shiftedProblem);
+    throw new BrokerError(shiftedProblem);
+  };
+
+  const callAgain = async (run: Run, chunk: Chunk): Promise<readonly RedisValue[]> => {
+    try {
+      return await call(run, chunk);
+    } catch (error) {
+      if (!(error instanceof ErrorReply)) throw error;
+      if (/^NOSCRIPT/.test(error.message)) await load(run.program);
+      else if (/unknown command.*EVALSHA_RO/i.test(error.message)) command = "EVALSHA";
+      else throw error;
+    }
+    return call(run, chunk);
+  };
+
+  const ask = async (run: Run, chunk: Chunk): Promise<readonly Raw[]> => {
+    const { queries, how, spent } = run;
+    const at = monotonicMs();
+    try {
+      const [, us, ...values] = await callAgain(run, chunk);
+      spent.push({ us: Number(us), queries: chunk.length });
+      if (denied.size > 0 && chunk.length === 1) denied.delete(firstKey(queries[chunk[0] ?? 0]));
+      return values.map((value, index) => toRaw(value, at, queries[chunk[index] ?? 0]));
+    } catch (error) {
+      if (!(error instanceof ErrorReply)) throw error;
+      const answered = await how.refused?.(error, chunk);
+      if (answered) return answered;
+      const isDenied = keyDenied.test(error.message);
+      if (isDenied && chunk.length > 1) {
+        const middle = chunk.length >> 1;
+        return (await Promise.all([ask(run, chunk.slice(0, middle)), ask(run, chunk.slice(middle))])).flat();
+      }
+      if (isDenied) denied.add(firstKey(queries[chunk[0] ?? 0]));
+      return chunk.map((index) => ({ problem: problemWith(error, queries[index]) }));
+    }
+  };
+
+  /** One chunk that Redis was interrupted in says little, a few queries are mostly the frame: the 80th percentile of a run. */
+  const learn = ({ program, spent }: Run) => {
+    const each = spent
+      .filter(({ us, queries }) => queries >= 10 || us > CHUNK_US)
+      .map(({ us, queries }) => (us > 0 ? us / queries : UNKNOWN_US));
+    const cost = each.sort((a, b) => a - b)[Math.floor(each.length * 0.8)];
+    const before = costs.get(program.sha) ?? 0;
+    if (cost !== undefined) costs.set(program.sha, cost > before ? cost : (before + cost) / 2);
+  };
+
+  return {
+    split(script, queries, indices) {
+      const cost = costs.get(programOf(script).sha);
+      const size = cost === undefined ? FIRST_SIZE : Math.min(MAX_SIZE, Math.max(MIN_SIZE, Math.floor(CHUNK_US / cost)));
+      const isDenied = (index: number) => denied.has(firstKey(queries[index]));
+      const open = denied.size === 0 ? indices : indices.filter((index) => !isDenied(index));
+      const chunks: Chunk[] = [];
+      for (let from = 0; from < open.length; from += size) chunks.push(open.slice(from, from + size));
+      if (denied.size > 0) for (const index of indices) if (isDenied(index)) chunks.push([index]);
+      return chunks;
+    },
+    async run(script, queries, chunks, how = {}) {
+      const run: Run = { program: programOf(script), queries, how, spent: [] };
+      // Not waited for: Redis does one after the other, and the first answer tells if it failed.
+      if (!loaded.has(run.program.sha)) load(run.program).catch(() => {});
+      const all: (readonly Raw[])[] = [];
+      for (let from = 0; from < chunks.length; from += WINDOW) {
+        const window = chunks.slice(from, from + WINDOW).map((chunk) => ask(run, chunk));
+        for (const raws of await Promise.all(window)) all.push(raws);
+      }
+      learn(run);
+      return all;
+    },
+  };
+}
+
+/** A reply was lost or came twice: those after it belong to other questions than it seems. */
+export const shiftedProblem: Problem = {
+  kind: "invalid",
+  message: "an answer does not belong to its question: the connection was given up",
+};
+
+function toRaw(value: RedisValue, at: number, query: ScriptQuery | undefined): Raw {
+  // Inside an array, the client hands errors on as values.
+  const error: unknown = value;
+  return error instanceof Error ? { problem: problemWith(error, query) } : { value, epoch: "", sampledAt: at };
+}
+
+function problemWith(error: Error, query: ScriptQuery | undefined): Problem {
+  const key = firstKey(query);
+  if (/WRONGTYPE/.test(error.message))
+    return { kind: "invalid", message: `key '${key}' holds another type than this trigger reads` };
+  if (keyDenied.test(error.message)) return { kind: "auth", message: `the user may not read key '${key}'` };
+  return redisProblem(error);
+}
+
+const keyDenied = /^NOPERM.*\bkey/i;
+
+function* keysOf(queries: readonly ScriptQuery[], chunk: Chunk): Iterable<string> {
+  for (const index of chunk) yield* queries[index]?.keys ?? [];
+}
+
+const firstKey = (query: ScriptQuery | undefined): string => query?.keys[0] ?? "";
+
+/** One outcome with the identity of its data. What a replica says may be old, and is no answer. */
+export function answerOf({ role, epoch }: Identity, raw: Raw): ScriptAnswer {
+  if (role === "replica") return replicaAnswer;
+  if (!("problem" in raw)) raw.epoch = epoch;
+  return raw;
+}
+
+export const replicaProblem: Problem = {
+  kind: "replica",
+  message: "the server is a replica, whose numbers may be old: give the address of the primary, or Sentinel",
+};
+const replicaAnswer: ScriptAnswer = { problem: replicaProblem };

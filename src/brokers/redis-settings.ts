@@ -1,0 +1,160 @@
+import { z } from "zod";
+import { text } from "../api/fields.ts";
+import { complain } from "../api/meta.ts";
+import { hasPassword } from "../api/redact.ts";
+import { secretReference } from "../api/secrets.ts";
+import { BrokerError } from "../core/contract.ts";
+
+const file = (what: string, example: string) =>
+  text(4096).optional().describe(`File with ${what}, PEM; read again at each dial. Example: \`${example}\`.`);
+
+const hostPort = z
+  .string()
+  .max(300)
+  .regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:/@[\]]+):\d{1,5}$/)
+  .meta({ must: "must be host:port, such as 'redis.shop:6379' or '[::1]:6379'" });
+
+const nodes = (what: string, example: string) =>
+  z.array(hostPort).min(1).max(64).describe(`${what}; one that answers is enough. Example: \`${example}\`.`);
+
+const userName = () => text(256).optional();
+const password = () => secretReference().optional();
+
+const tls = z.strictObject({
+  caFile: file("the certificates of the authorities to trust; absent: those of the system", "/etc/redis/ca.crt"),
+  certFile: file("the client's certificate", "/etc/redis/tls.crt"),
+  keyFile: file("the client's key", "/etc/redis/tls.key"),
+  serverName: text(253)
+    .optional()
+    .describe("Name that the server's certificate must carry; absent: the host. Example: `redis.shop.svc`."),
+  insecureSkipVerify: z
+    .boolean()
+    .default(false)
+    .describe("Trust any certificate: for trying things out, never where others can listen. Example: `false`."),
+});
+
+const sentinel = z.strictObject({
+  master: text(256)
+    .regex(/^[^\s@]+$/)
+    .meta({ must: "must be the name of a primary, without spaces and without an address" })
+    .describe("Name of the primary, as Sentinel knows it. Example: `mymaster`."),
+  nodes: nodes("Sentinels as host:port", '["sentinel-0:26379", "sentinel-1:26379"]'),
+  database: z.int().min(0).max(65_535).default(0).describe("Number of the database on the primary. Example: `0`."),
+  username: userName().describe("ACL user on the Sentinels. Example: `worktide`."),
+  passwordFrom: password().describe("Password on the Sentinels, where they ask for one. Example: `{ env: SENTINEL_PASSWORD }`."),
+});
+
+const cluster = z.strictObject({
+  nodes: nodes("Nodes of the cluster as host:port", '["redis-0:6379", "redis-1:6379"]'),
+});
+
+/** What a QueueConnection says of Redis. Secrets are references. */
+export const redisSettings = z
+  .strictObject({
+    url: text(2048)
+      .regex(/^rediss?:\/\/[^\s]+$/)
+      .meta({ must: "must be redis://host:port/database, or rediss:// for TLS" })
+      .optional()
+      .describe("Address without a password; `rediss://` turns TLS on. Example: `redis://redis.shop:6379/0`."),
+    urlFrom: secretReference()
+      .optional()
+      .describe("Instead of `url`: an address that may carry user and password. Example: `{ env: REDIS_URL }`."),
+    username: userName().describe("ACL user; needs `passwordFrom`. Example: `worktide`."),
+    passwordFrom: password().describe("Where the password stands; read at each dial. Example: `{ env: REDIS_PASSWORD }`."),
+    tls: tls
+      .optional()
+      .describe(
+        "Certificates. With `sentinel` or `cluster`, even an empty one turns TLS on. Example: `{ caFile: /etc/redis/ca.crt }`.",
+      ),
+    sentinel: sentinel.optional().describe("Instead of `url`: ask Sentinel where the primary is."),
+    cluster: cluster.optional().describe("Instead of `url`: a Redis Cluster."),
+  })
+  .superRefine((settings, context) => {
+    const ways = (["url", "urlFrom", "sentinel", "cluster"] as const).filter((way) => settings[way] !== undefined);
+    if (ways.length !== 1) {
+      const found = ways.length === 0 ? "none" : ways.map((way) => `\`${way}\``).join(" and ");
+      const message = `must have exactly one of \`url\`, \`urlFrom\`, \`sentinel\`, \`cluster\`; found ${found}`;
+      complain(context, "one-redis-address", [], message, { unlessUnknown: true });
+    }
+    const { url } = settings;
+    if (url !== undefined && hasPassword(url)) {
+      complain(
+        context,
+        "no-password-in-url",
+        ["url"],
+        "must not carry a password: use `passwordFrom`, or `urlFrom` for the whole address",
+      );
+    } else if (url !== undefined && parseUrl(url) === undefined) {
+      complain(context, "redis-url", ["url"], "must be redis://host:port/database, or rediss:// for TLS");
+    }
+    if (url?.startsWith("redis://") && settings.tls) {
+      complain(context, "tls-url", ["url"], "must begin with rediss:// where `tls` is given", { unlessInvalid: ["url"] });
+    }
+    if (settings.username !== undefined && settings.passwordFrom === undefined) {
+      complain(context, "user-needs-password", ["username"], "must come with `passwordFrom`");
+    }
+    if ((settings.tls?.certFile === undefined) !== (settings.tls?.keyFile === undefined)) {
+      complain(context, "cert-and-key", ["tls"], "must have both of `certFile` and `keyFile`, or neither");
+    }
+  });
+
+/** As declared. */
+export type RedisDeclared = z.output<typeof redisSettings>;
+export type RedisTls = z.output<typeof tls>;
+
+/** As the broker gets them: each `xFrom` has become `x`, and the address may carry user and password. */
+export type RedisSettings = Omit<RedisDeclared, "urlFrom" | "passwordFrom" | "sentinel"> &
+  Readonly<{
+    password?: string;
+    sentinel?: Omit<NonNullable<RedisDeclared["sentinel"]>, "passwordFrom"> & Readonly<{ password?: string }>;
+  }>;
+
+export type HostPort = Readonly<{ host: string; port: number }>;
+
+/** One server, and how to log in. */
+export type RedisAddress = HostPort & Readonly<{ database: number; tls: boolean; username?: string; password?: string }>;
+
+/** "host:port", with the brackets of IPv6. */
+export const formatHostPort = ({ host, port }: HostPort): string => `${host.includes(":") ? `[${host}]` : host}:${port}`;
+
+export function parseHostPort(node: string): HostPort {
+  const at = node.lastIndexOf(":");
+  return { host: node.slice(0, at).replace(/^\[|\]$/g, ""), port: Number(node.slice(at + 1)) };
+}
+
+/** The address of a single server, with the login that stands in it or beside it. Throws BrokerError without quoting it. */
+export function addressOf({ url, tls, username, password }: RedisSettings): RedisAddress {
+  const parsed = url === undefined ? undefined : parseUrl(url);
+  if (!parsed) throw new BrokerError({ kind: "invalid", message: "the address is not of the form redis://host:port/database" });
+  if (tls && !parsed.tls)
+    throw new BrokerError({ kind: "invalid", message: "the address must begin with rediss:// where tls is given" });
+  return { ...parsed, ...(username !== undefined && { username }), ...(password !== undefined && { password }) };
+}
+
+/** `redis[s]://[[user][:password]@]host[:port][/database]`, the scheme that IANA has registered. */
+export function parseUrl(text: string): RedisAddress | undefined {
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  const database = /^(?:\/(\d{1,5})?)?$/.exec(url.pathname);
+  if (!/^rediss?:$/.test(url.protocol) || url.hostname === "" || !database || url.search !== "" || url.hash !== "")
+    return undefined;
+  const username = decode(url.username);
+  const password = decode(url.password);
+  if (username === undefined || password === undefined) return undefined;
+  return {
+    host: url.hostname.replace(/^\[|\]$/g, ""),
+    port: Number(url.port || 6379),
+    database: Number(database[1] ?? 0),
+    tls: url.protocol === "rediss:",
+    ...(username !== "" && { username }),
+    ...(password !== "" && { password }),
+  };
+}
+
+function decode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
