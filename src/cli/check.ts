@@ -1,0 +1,59 @@
+import type { Parsed } from "../api/parse.ts";
+import { brokers } from "../brokers/brokers.ts";
+import { connectionSource } from "../control/connections.ts";
+import { plural, readingText } from "../core/words.ts";
+import { createObserver } from "../observe/create-observer.ts";
+import { findingLine, isError, readDeclared } from "./declared.ts";
+import { secretReaders } from "./secrets.ts";
+import type { World } from "./world.ts";
+
+export type CheckFlags = Readonly<{ file: string; json?: boolean; connect?: boolean }>;
+
+/** What one trigger answered. */
+type Answer = Readonly<{ worker: string; trigger: string; ok: boolean; text: string }>;
+
+/** Says all that is wrong with a file, and with `connect` what its queues answer. 0: all is well; 3: something is not. */
+export async function checkCommand({ file, json, connect }: CheckFlags, world: World): Promise<number> {
+  const parsed = readDeclared(file, world);
+  const { findings, workers, connections } = parsed;
+  const errors = findings.filter(isError).length;
+  const answers = connect === true && errors === 0 ? await connectAll(parsed, world) : [];
+  if (json === true) {
+    const counts = { workers: workers.length, connections: connections.length };
+    world.stdout.write(`${JSON.stringify({ version: 1, findings, ...counts, answers }, null, 2)}\n`);
+  } else {
+    for (const finding of findings) world.stdout.write(`${findingLine(finding)}\n`);
+    for (const { worker, trigger, ok, text } of answers) world.stdout.write(`${ok ? "✔" : "✖"} ${worker}, ${trigger}: ${text}\n`);
+    const found = `fine: ${plural(workers.length, "ScaledWorker")}, ${plural(connections.length, "QueueConnection")}`;
+    world.stdout.write(`${file}: ${errors === 0 ? (silence(answers) ?? found) : plural(errors, "error")}\n`);
+  }
+  return errors === 0 && answers.every(({ ok }) => ok) ? 0 : 3;
+}
+
+/** Reads every trigger once. */
+async function connectAll({ workers, connections }: Parsed, world: World): Promise<readonly Answer[]> {
+  const byType = new Map(brokers.map((broker) => [broker.type, broker]));
+  await using observer = createObserver({ brokers: byType, clock: world.now, random: Math.random });
+  const house = {
+    brokers: byType,
+    connections: new Map(connections.map((connection) => [connection.key, connection])),
+    readers: secretReaders(world.env),
+  };
+  return await Promise.all(
+    workers.flatMap((worker) =>
+      worker.triggers.map(async ({ name, scaler, query, intervalMs, connection }) => {
+        const source = connectionSource(connection, house);
+        const { failure, reading } = await observer.watch({ scaler, query, intervalMs, connection: source }, () => {}).refresh();
+        const text = failure?.problem.message ?? (reading && readingText(reading)) ?? "no answer";
+        return { worker: worker.key, trigger: name, ok: failure === undefined, text };
+      }),
+    ),
+  );
+}
+
+/** Whether some triggers gave no reading: a file that is fine can name what is not there. */
+function silence(answers: readonly Answer[]): string | undefined {
+  const silent = answers.filter(({ ok }) => !ok).length;
+  if (silent === 0) return undefined;
+  return `the file is fine; ${silent} of ${plural(answers.length, "trigger")} ${silent === 1 ? "does" : "do"} not answer`;
+}

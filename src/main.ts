@@ -1,0 +1,149 @@
+#!/usr/bin/env node
+import { readFileSync } from "node:fs";
+import { Command, CommanderError, Option } from "commander";
+import { economise } from "./cli/economy.ts";
+import { UsageError } from "./cli/usage-error.ts";
+import type { World } from "./cli/world.ts";
+
+// Before what a command needs is loaded: so each is loaded when it is asked for.
+economise();
+
+const exitCodes = `
+Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 found, but not healthy`;
+
+/** The same way up in a checkout and in the published package. */
+function version(): string {
+  return (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }).version;
+}
+
+function thisWorld(): World {
+  const stop = new AbortController();
+  const hurry = new AbortController();
+  let stoppedAt = Number.POSITIVE_INFINITY;
+  // One request often comes twice at once: to the group by the terminal or systemd, and passed on by whoever started us.
+  const onSignal = () => {
+    if (!stop.signal.aborted) stoppedAt = performance.now();
+    else if (performance.now() - stoppedAt > 1000) hurry.abort();
+    stop.abort();
+  };
+  process.on("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+  process.on("SIGHUP", onSignal); // its terminal was closed: workers have sessions of their own and would live on unseen
+  // Whoever read our output may leave (a pager, a closed terminal); what is sized must not suffer from that.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  return {
+    env: process.env,
+    cwd: process.cwd(),
+    pid: process.pid,
+    version: version(),
+    stdout: process.stdout,
+    stderr: process.stderr,
+    now: () => Number(process.hrtime.bigint()) / 1e6,
+    self: [process.execPath, ...process.execArgv, process.argv[1] ?? ""],
+    stop: stop.signal,
+    hurry: hurry.signal,
+  };
+}
+
+const fileOption = () =>
+  new Option("-f, --file <path>", "ScaledWorker and QueueConnection documents, YAML").default("worktide.yaml");
+const urlOption = () =>
+  new Option("--url <url>", "where the running Worktide answers (env: WORKTIDE_URL; default: the one that runs with this file)");
+const stateOption = () =>
+  new Option("--state <dir>", "where worker processes are remembered (env: WORKTIDE_STATE; default: .worktide beside the file)");
+
+function program(world: World, ended: (code: number) => void): Command {
+  const root = new Command("worktide")
+    .description("Grows and shrinks pools of queue workers with their backlog, and never at the cost of a job in hand.")
+    .version(world.version)
+    .showHelpAfterError("(worktide --help tells more)")
+    .showSuggestionAfterError()
+    .addHelpText(
+      "after",
+      `
+Examples:
+  worktide demo                       two real queues, real workers, a page that shows them
+  worktide run -f worktide.yaml       size the pools of that file, until Ctrl-C
+  worktide explain mails              why there are as many workers as there are${exitCodes}`,
+    );
+  const command = (name: string, description: string, examples: string) =>
+    root.command(name).description(description).addHelpText("after", `\nExamples:\n${examples}${exitCodes}`);
+
+  command(
+    "run",
+    "size the pools that a file declares, until Ctrl-C",
+    "  worktide run -f worktide.yaml\n  worktide run -f worktide.yaml --listen 127.0.0.1:9000 --history history.jsonl",
+  )
+    .addOption(fileOption())
+    .addOption(stateOption())
+    .addOption(
+      new Option(
+        "--listen <host:port>",
+        "page, API and metrics; port 0: any free one (env: WORKTIDE_LISTEN; default: 127.0.0.1:8484)",
+      ),
+    )
+    .addOption(new Option("--allow-host <name...>", "names besides addresses and localhost that the page may be asked for by"))
+    .addOption(new Option("--history <file>", "append all that is seen, decided and done, as JSON lines"))
+    .addOption(new Option("--log-level <level>", "error, warn, info or debug (env: WORKTIDE_LOG_LEVEL; default: info)"))
+    .addOption(
+      new Option("--log-format <format>", "pretty or json (env: WORKTIDE_LOG_FORMAT; default: pretty on a terminal, else json)"),
+    )
+    .action(async (options) => ended(await (await import("./cli/run.ts")).runCommand(options, world)));
+  command(
+    "check",
+    "say all that is wrong with a file, changing nothing",
+    "  worktide check -f worktide.yaml\n  worktide check -f worktide.yaml --json",
+  )
+    .addOption(fileOption())
+    .option("--json", "findings for machines")
+    .option("--connect", "also connect and read every trigger once")
+    .action(async (options) => ended(await (await import("./cli/check.ts")).checkCommand(options, world)));
+  for (const [name, description, run] of [
+    ["status", "every pool in a line", "statusCommand"],
+    ["explain", "why there are as many workers as there are, and what would change it", "explainCommand"],
+    ["history", "what was seen, decided and done lately, as JSON lines", "historyCommand"],
+  ] as const) {
+    const asks = command(
+      name,
+      description,
+      `  worktide ${name}${name === "status" ? "" : " mails"}\n  worktide ${name}${name === "status" ? " --json" : " shop/mails --url http://127.0.0.1:9000"}`,
+    );
+    if (name !== "status") asks.argument(name === "explain" ? "[name]" : "<name>", "ScaledWorker, as NAME or NAMESPACE/NAME");
+    asks.addOption(urlOption()).addOption(fileOption()).addOption(stateOption());
+    if (name !== "history") asks.option("--json", "for machines");
+    asks.action(async (...args) => {
+      const [argument, options] = name === "status" ? [undefined, args[0]] : [args[0], args[1]];
+      const ask = (await import("./cli/ask.ts"))[run];
+      ended(await ask(options as never, world, argument as string | undefined));
+    });
+  }
+  command(
+    "demo",
+    "two real queues with changing load, real workers, and a page that shows them",
+    "  worktide demo\n  worktide demo --redis redis://127.0.0.1:6379/5 --for 60s",
+  )
+    .addOption(new Option("--redis <url>", "use this Redis (its database should be empty) instead of starting one"))
+    .addOption(new Option("--listen <host:port>", "where the page is served (env: WORKTIDE_LISTEN; default: 127.0.0.1:8484)"))
+    .addOption(new Option("--for <duration>", "end by itself after so long"))
+    .action(async (options) => ended(await (await import("./cli/demo.ts")).demoCommand(options, world)));
+  // Subcommands made above take their settings from here only when they are told to.
+  for (const each of root.commands) each.exitOverride().showHelpAfterError("(--help tells more)");
+  return root.exitOverride();
+}
+
+async function main(): Promise<void> {
+  const world = thisWorld();
+  try {
+    await program(world, (code) => {
+      process.exitCode = code;
+    }).parseAsync();
+  } catch (cause) {
+    if (cause instanceof CommanderError) process.exitCode = cause.exitCode === 0 ? 0 : 2;
+    else if (cause instanceof UsageError) {
+      world.stderr.write(`worktide: ${cause.message}\n`);
+      process.exitCode = cause.exitCode;
+    } else throw cause;
+  }
+}
+
+await main();

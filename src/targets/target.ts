@@ -1,0 +1,33 @@
+import type { Pool } from "../core/spec.ts";
+
+/** What the control loop asks of a target. */
+export type Change = Readonly<{
+  from: number;
+  to: number;
+  /**
+   * Members that may be removed, most removable first: every one was proven idle.
+   * Absent: the target chooses (newest first) and its stop grace lets them finish.
+   */
+  remove?: readonly string[];
+  /** The decision behind it, for logs and history. */
+  decision: string;
+}>;
+
+/** What came of it. `size` is what is wanted now. */
+export type Applied = Readonly<{ size: number; note?: string }>;
+
+/** A condition that the target itself has to tell of: crash loops, a missing program. */
+export type TargetTrouble = Readonly<{ reason: "CrashLooping" | "CannotStart" | "StopOverdue"; message: string; since: number }>;
+
+/** What is scaled. It keeps the pool's size; the control loop says which. */
+export interface Target extends AsyncDisposable {
+  /** For people: "process celery -A app worker". */
+  readonly title: string;
+  /** As it is now, from memory; undefined while it is not known yet. Never waits. */
+  pool(): Pool | undefined;
+  trouble(): TargetTrouble | undefined;
+  /** Calls back after each change of {@link pool} or {@link trouble}; returns how to stop that. */
+  onChange(listener: () => void): () => void;
+  /** Resolves when the target has taken the new size, not when every worker is up or gone. */
+  apply(change: Change, signal: AbortSignal): Promise<Applied>;
+}

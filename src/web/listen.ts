@@ -1,0 +1,70 @@
+import { createServer, type Server } from "node:http";
+import { getRequestListener } from "@hono/node-server";
+
+/** A port that is being served. */
+export interface Listening extends AsyncDisposable {
+  /** "http://127.0.0.1:8484", with the port that was found for port 0. */
+  readonly url: string;
+  readonly port: number;
+}
+
+export type ListenAddress = Readonly<{
+  /** Default 127.0.0.1: nothing outside this machine reaches it. */
+  host?: string;
+  /** 0: any free one. */
+  port: number;
+}>;
+
+/**
+ * Serves until `signal` fires or it is disposed of; then new requests are refused, and after half a second
+ * what is still open is cut: a stream never ends by itself, unless its web was disposed of before.
+ * Throws when the port cannot be had, saying which and what to do.
+ */
+export async function listen(
+  handler: (request: Request) => Promise<Response>,
+  { host = "127.0.0.1", port }: ListenAddress,
+  signal: AbortSignal,
+): Promise<Listening> {
+  signal.throwIfAborted();
+  // Node's own Request and Response stay in place for everybody else.
+  const answer = getRequestListener(handler, { overrideGlobalObjects: false, hostname: host });
+  const server = createServer(
+    // A header that takes longer than this is an attack or a dead client.
+    { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 5_000, maxHeaderSize: 16 * 1024 },
+    (incoming, outgoing) => void answer(incoming, outgoing),
+  );
+  server.maxConnections = 512;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => reject(new Error(reasonOf(cause, host, port), { cause })));
+    server.listen({ host, port }, resolve);
+  });
+  const address = server.address();
+  const taken = typeof address === "object" && address !== null ? address.port : port;
+  let closed: Promise<void> | undefined;
+  const close = () => (closed ??= closeServer(server));
+  signal.addEventListener("abort", () => void close(), { once: true });
+  return {
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${taken}`,
+    port: taken,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function closeServer(server: Server): Promise<void> {
+  const cut = setTimeout(() => server.closeAllConnections(), 500);
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+  clearTimeout(cut);
+}
+
+function reasonOf({ code, message }: NodeJS.ErrnoException, host: string, port: number): string {
+  const where = `${host}:${port}`;
+  if (code === "EADDRINUSE")
+    return `cannot listen on ${where}: another program has that port; choose another, or 0 for any free one`;
+  if (code === "EACCES") return `cannot listen on ${where}: ports under 1024 need more rights; choose a higher one`;
+  if (code === "EADDRNOTAVAIL") return `cannot listen on ${where}: this machine has no such address`;
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return `cannot listen on ${where}: the name is not known`;
+  return `cannot listen on ${where}: ${message}`;
+}

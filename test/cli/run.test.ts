@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { after, afterEach, before, describe, it } from "node:test";
+import { waitFor } from "../support/wait.ts";
+import { type House, type Life, openHouse } from "./house.ts";
+
+/** Ctrl-C until it leaves: what follows the first within a second counts as the same request. */
+async function hurriedAway(life: Life): Promise<number | string> {
+  life.signal("SIGINT");
+  await life.says("stopping");
+  const again = setInterval(() => life.signal("SIGINT"), 300);
+  return await life.exited.finally(() => clearInterval(again));
+}
+
+describe("worktide run", { timeout: 300_000 }, () => {
+  let house: House;
+  before(async () => {
+    house = await openHouse();
+  });
+  // One that fails must not hold the state directory against those after it.
+  afterEach(() => house.reap());
+  after(() => house[Symbol.asyncDispose]());
+
+  it("ends on SIGTERM with jobs in hand first, exit code 0, and no process left", async () => {
+    const name = house.nameOf("term");
+    await house.write(house.connection(), house.pool(name));
+    const life = await house.run();
+    await house.add(name, 3, 1500);
+    await waitFor("3 jobs in hand", () => house.inHand(name) === 3);
+    life.signal("SIGTERM");
+    assert.equal(await life.exited, 0);
+    assert.deepEqual(house.unfair(), []);
+    assert.equal(house.done(name), 3);
+    assert.deepEqual(house.alive(name), []);
+    assert.equal(existsSync(join(house.folder, ".worktide", "running.json")), false, "the state directory is free again");
+  });
+
+  it("leaves workers to run at the second Ctrl-C, and the next run takes them over", async () => {
+    const name = house.nameOf("twice");
+    await house.write(house.connection(), house.pool(name));
+    const life = await house.run();
+    const before = house.done(name);
+    await house.add(name, 2, 8000);
+    await waitFor("2 jobs in hand", () => house.inHand(name) === 2);
+    const ids = [...house.alive(name)].sort();
+    assert.equal(await hurriedAway(life), 0);
+    assert.deepEqual([...house.alive(name)].sort(), ids, "they live on");
+    const next = await house.run();
+    await next.says("took over workers of an earlier run");
+    assert.equal((await house.snapshot(next, name)).pool?.leaving, 2, "told to stop, and not gone before their jobs are done");
+    const others = new Set<string>();
+    await waitFor(
+      "both to be gone",
+      () => {
+        const left = house.alive(name);
+        for (const id of left) if (!ids.includes(id)) others.add(id);
+        return left.length === 0;
+      },
+      40_000,
+    );
+    assert.deepEqual([...others], [], "jobs that the leaving finish themselves are no demand for others");
+    assert.equal(house.done(name) - before, 2);
+    assert.deepEqual(house.unfair(), []);
+    next.signal("SIGTERM");
+    assert.equal(await next.exited, 0);
+  });
+
+  it("ends workers that nothing declares any more, jobs in hand first, at the next start", async () => {
+    const name = house.nameOf("gone");
+    await house.write(house.connection(), house.pool(name));
+    const life = await house.run();
+    const before = house.done(name);
+    await house.add(name, 2, 2000);
+    await waitFor("2 jobs in hand", () => house.inHand(name) === 2);
+    life.signal("SIGKILL");
+    await life.exited;
+    await house.write(house.connection(), house.pool(house.nameOf("other")));
+    const next = await house.run();
+    await next.says("ending workers that nothing declares any more");
+    await house.size(name, 0);
+    assert.equal(house.done(name) - before, 2);
+    assert.deepEqual(house.unfair(), []);
+    await waitFor("its state to be gone", () => {
+      const folder = join(house.folder, ".worktide", "pools", name);
+      return !existsSync(folder) || readdirSync(folder).length === 0;
+    });
+    next.signal("SIGTERM");
+    assert.equal(await next.exited, 0);
+  });
+
+  it("forgets none of those when it is hurried away before they are gone", async () => {
+    const name = house.nameOf("hurried");
+    await house.write(house.connection(), house.pool(name));
+    const life = await house.run();
+    await house.add(name, 1, 8000);
+    await waitFor("a job in hand", () => house.inHand(name) === 1);
+    life.signal("SIGKILL");
+    await life.exited;
+    await house.write(house.connection(), house.pool(house.nameOf("other")));
+    const ending = "ending workers that nothing declares any more";
+    const second = await house.run();
+    await second.says(ending);
+    assert.equal(await hurriedAway(second), 0);
+    const third = await house.run();
+    await third.says(ending);
+    await house.size(name, 0);
+    assert.equal(house.done(name), 1);
+    third.signal("SIGTERM");
+    assert.equal(await third.exited, 0);
+  });
+
+  it("has one controller for each state directory", async () => {
+    await house.write(house.connection(), house.pool(house.nameOf("lock")));
+    const life = await house.run();
+    const second = await house.ask(["run", "-f", house.file, "--listen", "127.0.0.1:0"]);
+    assert.equal(second.code, 1);
+    assert.match(
+      second.stderr,
+      new RegExp(`^worktide: another worktide \\(pid ${life.pid}\\) already runs with the state .*--state\n$`),
+    );
+    const other = await house.run(["--state", join(house.folder, "other-state")]);
+    for (const each of [life, other]) {
+      each.signal("SIGTERM");
+      assert.equal(await each.exited, 0);
+    }
+  });
+
+  it("says in one sentence that a port is taken, and leaves no lock behind", async () => {
+    await house.write(house.connection(), house.pool(house.nameOf("port")));
+    const { code, stdout, stderr } = await house.ask(["run", "-f", house.file, "--listen", `127.0.0.1:${house.redis.port}`]);
+    assert.equal(code, 1);
+    assert.equal(stdout, "");
+    assert.match(stderr, new RegExp(`^worktide: .*${house.redis.port}.*\n$`));
+    const life = await house.run();
+    life.signal("SIGTERM");
+    assert.equal(await life.exited, 0);
+  });
+
+  it("does not fall over a reader that goes away", async () => {
+    const name = house.nameOf("pipe");
+    await house.write(house.connection(), house.pool(name));
+    const life = await house.run();
+    life.hangUp();
+    await house.add(name, 2, 300);
+    const before = house.done(name);
+    await waitFor("jobs done by workers that it started after that", () => house.done(name) === before + 2);
+    life.signal("SIGTERM");
+    assert.equal(await life.exited, 0);
+    assert.deepEqual(house.alive(name), []);
+  });
+
+  it("stops in good order when its terminal closes", async () => {
+    const name = house.nameOf("hup");
+    await house.write(house.connection(), house.pool(name));
+    const life = await house.run();
+    await house.add(name, 1, 1000);
+    await waitFor("a job in hand", () => house.inHand(name) === 1);
+    life.signal("SIGHUP");
+    assert.equal(await life.exited, 0);
+    assert.deepEqual(house.alive(name), []);
+    assert.deepEqual(house.unfair(), []);
+  });
+});

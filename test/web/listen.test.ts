@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { listen } from "../../src/web/listen.ts";
+
+const hello = async () => new Response("hello");
+
+test("Port 0 takes a free one, on loopback unless told otherwise", async () => {
+  await using server = await listen(hello, { port: 0 }, new AbortController().signal);
+  assert.match(server.url, /^http:\/\/127\.0\.0\.1:\d+$/);
+  assert.equal(await (await fetch(server.url)).text(), "hello");
+});
+
+test("A port that is taken is said in one sentence with the way out", async () => {
+  await using server = await listen(hello, { port: 0 }, new AbortController().signal);
+  await assert.rejects(listen(hello, { port: server.port }, new AbortController().signal), {
+    message: `cannot listen on 127.0.0.1:${server.port}: another program has that port; choose another, or 0 for any free one`,
+  });
+});
+
+test("It closes promptly with a stream open", async () => {
+  const stop = new AbortController();
+  const endless = async () => new Response(new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(3)) }));
+  const server = await listen(endless, { port: 0 }, stop.signal);
+  const reader = (await fetch(server.url)).body?.getReader();
+  await reader?.read();
+  const began = performance.now();
+  stop.abort();
+  await server[Symbol.asyncDispose]();
+  assert.ok(performance.now() - began < 2_000);
+  await assert.rejects(async () => reader?.read());
+  await assert.rejects(fetch(server.url));
+});
+
+test("The global Request and Response stay those of Node", async () => {
+  const before = [globalThis.Request, globalThis.Response];
+  await using _server = await listen(hello, { port: 0 }, new AbortController().signal);
+  assert.deepEqual([globalThis.Request, globalThis.Response], before);
+});

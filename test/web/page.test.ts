@@ -1,0 +1,272 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, describe, it } from "node:test";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { loadPage } from "../../src/web/page.ts";
+import { chromiumArgs, findChromium, noChromium } from "../support/chromium.ts";
+import { grown } from "./scene.ts";
+import { serveScene } from "./serve-scene.ts";
+import { conditionsOf, workerOf } from "./synthetic.ts";
+
+const executablePath = findChromium();
+const wait = 10_000;
+
+/** What runs in the page is plain JavaScript: the types of a browser have no place in a program for Node. */
+const helpers = readFileSync(new URL("./in-page.js", import.meta.url), "utf8");
+const inPage = (expression: string) => `(() => { ${helpers}\nreturn ${expression}; })()`;
+
+it("The page and all it loads are at most 150 kB", async () => {
+  const sizes = [...(await loadPage()).values()].map(({ body }) => Buffer.byteLength(body));
+  const sum = sizes.reduce((all, size) => all + size, 0);
+  assert.ok(sum <= 150_000, `${sum} bytes`);
+});
+
+it("The page has nothing inline that its policy would forbid, and no absolute address", async () => {
+  const html = (await loadPage()).get("")?.body ?? "";
+  assert.doesNotMatch(html, /\son[a-z]+=|style=|<style|javascript:|<script(?![^>]*\ssrc=)/i);
+  assert.doesNotMatch(html, /(?:src|href)="(?:\/|https?:)/);
+});
+
+describe("The page in a browser", { skip: executablePath === undefined ? noChromium : false }, () => {
+  let browser: Browser;
+  before(async () => {
+    browser = await chromium.launch({ ...(executablePath && { executablePath }), args: [...chromiumArgs] });
+  });
+  after(() => browser?.close());
+
+  /** Opens the page; whatever the console or the policy complains of ends up in `complaints`. */
+  async function open(url: string, options: Parameters<Browser["newPage"]>[0] = {}) {
+    const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
+    page.setDefaultTimeout(wait);
+    const complaints: string[] = [];
+    page.on("console", (message) => {
+      if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+    });
+    page.on("pageerror", (error) => complaints.push(String(error)));
+    page.on("request", (request) => {
+      if (!request.url().startsWith(url) && !request.url().startsWith("data:")) complaints.push(`asked for ${request.url()}`);
+    });
+    await page.goto(url);
+    await page.locator(".pool").first().waitFor();
+    return { page, complaints };
+  }
+
+  const textOf = async (page: Page, selector: string) => (await page.locator(selector).first().innerText()).replace(/\s+/g, " ");
+
+  it("shows figures, reasons and what needs attention, and the console stays silent", async () => {
+    await using served = await serveScene();
+    const { page, complaints } = await open(served.url);
+    const mails = '[data-key="default/mails"]';
+    assert.match(
+      await textOf(page, `${mails} .numbers`),
+      /Waiting 430 28 running Oldest wait 2\d s goal 30 s Workers 9 0 to 20, 1 starting Busy 7/,
+    );
+    assert.match(await textOf(page, `${mails} .row`), /mails .*Working 4 → 9, \d+ s ago, work waiting/);
+    assert.match(await textOf(page, `${mails} .why`), /430 jobs wait in mails/);
+    const attention = await textOf(page, "#attention ul");
+    assert.match(attention, /shop\/invoices not ready: trigger invoices: no answer within 3 s/);
+    assert.match(attention, /resize at its maximum of 8/);
+    assert.match(attention, /connection shop\/billing/);
+    assert.match(await textOf(page, '[data-key="default/reports"] .row'), /Asleep/);
+    assert.match(await textOf(page, "#connections"), /default\/main redis ✓? ?Up 4/);
+    await page.locator(`${mails} .fold > summary`).first().click();
+    await page.locator(`${mails} .would li`).nth(2).waitFor();
+    await page.locator(`${mails} .inner > summary`).first().click();
+    assert.match(await textOf(page, `${mails} .steps`), /behavior 9 no step limit holds it/);
+    const drawn = await page.evaluate<boolean>(inPage("isDrawn(document.querySelector('.pool canvas'))"));
+    assert.ok(drawn, "the chart is empty");
+    assert.deepEqual(complaints, []);
+    assert.deepEqual(served.faults, []);
+    await page.close();
+  });
+
+  it("says what it does not know, with what was last known told as such", async () => {
+    const now = Date.now();
+    const at = (age: number) => new Date(now - age).toISOString();
+    const lost = (name: string) => {
+      const { busy: _, ...worker } = workerOf(now, { name });
+      const problem = { kind: "unreachable" as const, message: "connection refused", since: at(60_000), count: 40 };
+      const triggers = worker.triggers.map((each) => ({
+        ...each,
+        state: "stale" as const,
+        waiting: 8,
+        readAt: at(61_000),
+        problem,
+      }));
+      return { ...worker, triggers };
+    };
+    await using served = await serveScene();
+    const { page, complaints } = await open(served.url);
+    served.scene.set(lost("lost"));
+    const card = '[data-key="default/lost"]';
+    await page.locator(card).waitFor();
+    await page.locator(`${card} > summary`).click();
+    assert.match(await textOf(page, `${card} .numbers`), /Waiting – last 8, 6\d s ago/);
+    assert.match(await textOf(page, `${card} .numbers`), /Oldest wait – .*Busy – /);
+    assert.equal(await page.locator(`${card} .pips .idle`).count(), 0, "who is not known to be busy is not known to be idle");
+    assert.match(await textOf(page, "#totals"), /Jobs waiting 645 without 2 pools .*Busy 1\d without 1 pool/);
+    for (const name of ["mails", "resize", "reports"]) served.scene.remove("default", name);
+    served.scene.remove("shop", "invoices");
+    await page.locator("#totals", { hasText: "not known" }).waitFor();
+    assert.match(await textOf(page, "#totals"), /Jobs waiting – not known Oldest wait – /);
+    assert.deepEqual(complaints, []);
+    await page.close();
+  });
+
+  it("calls attention to workers that live and take no jobs, and to a queue that was never read", async () => {
+    const now = Date.now();
+    const since = new Date(now - 45_000).toISOString();
+    await using served = await serveScene();
+    const { page } = await open(served.url);
+    served.scene.set(workerOf(now, { name: "elsewhere", untakenSince: since }));
+    const NeverRead = { status: "False", reason: "NeverRead", message: "trigger x: no such stream", since } as const;
+    served.scene.set(workerOf(now, { name: "unborn", conditions: conditionsOf(now, { ReadingsFresh: NeverRead }) }));
+    await page.locator("#attention", { hasText: "unborn" }).waitFor();
+    const attention = await textOf(page, "#attention ul");
+    assert.match(attention, /elsewhere workers take no jobs for 4\d s: are they connected to the same broker and queue\?/);
+    assert.match(attention, /unborn no reading yet, tried since [\d:]+: trigger x: no such stream/);
+    await page.close();
+  });
+
+  it("lists changes of size only, the same one over and over as one, and more of them when asked", async () => {
+    const now = Date.now();
+    const changes = Array.from({ length: 24 }, (_, i) => {
+      const from = i < 4 ? 3 : i;
+      const to = i < 4 ? 2 : i % 3 === 0 ? i : i + 1;
+      const at = new Date(now - i * 1_000).toISOString();
+      return { id: `d${i}`, at, from, to, rule: "demand" as const, reason: "WorkWaiting" as const, summary: "", steps: [] };
+    });
+    await using served = await serveScene();
+    const { page } = await open(served.url);
+    served.scene.set({ ...served.mails, changes });
+    const mails = page.locator('[data-key="default/mails"]');
+    await mails.locator(".fold > summary").nth(1).click();
+    const items = mails.locator(".changes > li");
+    await mails.getByText("Work waiting, 4 times").waitFor();
+    assert.equal(await items.count(), 9);
+    await mails.getByRole("button", { name: "Show 7 more" }).click();
+    assert.equal(await items.count(), 15);
+    assert.equal(await mails.locator(".changes", { hasText: "stays" }).count(), 0);
+    await page.close();
+  });
+
+  it("follows what happens without being asked, says it to a screen reader, and keeps what is open", async () => {
+    await using served = await serveScene();
+    const { page, complaints } = await open(served.url);
+    const mails = page.locator('[data-key="default/mails"]');
+    await mails.locator(".fold > summary").nth(1).click();
+    await mails.locator(".changes details > summary").last().click();
+    const now = Date.now();
+    served.scene.set(grown(served.mails, now, 14), { t: now, waiting: 700, oldestMs: 1_000, wanted: 14, existing: 9, busy: 7 });
+    await mails.getByText("9 → 14").first().waitFor();
+    await mails.getByText("Growing").waitFor();
+    assert.equal(await mails.locator(".changes > li").count(), 3);
+    assert.equal(await mails.locator(".changes details").last().getAttribute("open"), "", "an open decision was closed");
+    await page.locator("#announce", { hasText: "mails: from 9 to 14 workers" }).waitFor({ state: "attached" });
+    served.scene.remove("default", "reports");
+    await page.locator('[data-key="default/reports"]').waitFor({ state: "detached" });
+    assert.deepEqual(complaints, []);
+    await page.close();
+  });
+
+  it("says since when it is stale, and comes back by itself with everything", async () => {
+    const first = await serveScene();
+    const { page } = await open(first.url);
+    await page.locator("#live", { hasText: /^Live$/ }).waitFor();
+    await first[Symbol.asyncDispose]();
+    await page.locator("#live", { hasText: /Stale since \d\d:\d\d:\d\d, reconnecting/ }).waitFor();
+    await using second = await serveScene({ port: first.port });
+    second.scene.set({ ...second.mails, busy: 3 });
+    await page.locator("#live", { hasText: /^Live$/ }).waitFor();
+    await page.locator('[data-key="default/mails"] .numbers dd', { hasText: /^3$/ }).waitFor();
+    await page.close();
+  });
+
+  it("shows the past again after a reload", async () => {
+    await using served = await serveScene();
+    const { page } = await open(served.url);
+    await page.reload();
+    const mails = page.locator('[data-key="default/mails"]');
+    await mails.locator(".fold > summary").nth(2).click();
+    await mails.locator(".fold").nth(2).locator("tbody tr").nth(9).waitFor();
+    await page.close();
+  });
+
+  it("does not scroll sideways at 360 px, folds open or closed, in either scheme", async () => {
+    await using served = await serveScene();
+    for (const colorScheme of ["light", "dark"] as const) {
+      const { page, complaints } = await open(served.url, { viewport: { width: 360, height: 740 }, colorScheme });
+      const wide = () => page.evaluate<number>("document.documentElement.scrollWidth");
+      assert.equal(await wide(), 360);
+      for (const summary of await page.locator(".fold > summary").all()) await summary.click();
+      assert.equal(await wide(), 360);
+      assert.deepEqual(complaints, []);
+      await page.close();
+    }
+  });
+
+  it("can be used with the keyboard alone, and shows where the focus is", async () => {
+    await using served = await serveScene();
+    const { page } = await open(served.url);
+    await page.keyboard.press("Tab");
+    const focused = () => page.evaluate<string>("document.activeElement?.textContent.trim() ?? ''");
+    assert.equal(await focused(), "Skip to the pools");
+    await page.keyboard.press("Enter");
+    assert.equal(await page.evaluate<string>("document.activeElement?.id"), "main");
+    const reached = new Set<string>();
+    for (let i = 0; i < 40; i++) {
+      await page.keyboard.press("Tab");
+      reached.add(await focused());
+      const outlined = await page.evaluate<boolean>(inPage("focusShows()"));
+      assert.ok(outlined, `no focus to be seen on ${await focused()}`);
+    }
+    for (const text of ["shop/invoices", "Why 9 workers", "Last changes of size", "Figures as a table"])
+      assert.ok(reached.has(text), text);
+    await page.locator("#attention a").first().focus();
+    await page.keyboard.press("Enter");
+    assert.match(await focused(), /shop\/invoices/);
+    await page.close();
+  });
+
+  it("has the roles and names that assistive technology needs", async () => {
+    await using served = await serveScene();
+    const { page } = await open(served.url, { reducedMotion: "reduce" });
+    assert.equal(await page.locator("html").getAttribute("lang"), "en");
+    assert.equal(await page.getByRole("main").count(), 1);
+    assert.equal(await page.getByRole("heading", { level: 1 }).count(), 1);
+    for (const name of ["Needs attention", "Pools", "Connections"])
+      assert.ok(await page.getByRole("heading", { level: 2, name }).count());
+    assert.equal(await page.getByRole("heading", { level: 3 }).count(), 4);
+    await page
+      .getByRole("img", { name: /Workers: 9 exist now, 7 busy, 9 wanted, at most 20/ })
+      .first()
+      .waitFor();
+    assert.equal(await page.getByRole("radio", { name: "15 min" }).isChecked(), true);
+    assert.equal(await page.locator("#announce").getAttribute("aria-live"), "polite");
+    const unnamed = await page.evaluate<string[]>(inPage("unnamed()"));
+    assert.deepEqual(unnamed, []);
+    const ids = await page.evaluate<string[]>("[...document.querySelectorAll('[id]')].map(({ id }) => id)");
+    assert.equal(new Set(ids).size, ids.length, "ids are unique");
+    const states = await page.locator(".chip").allTextContents();
+    assert.ok(states.length >= 6 && states.every((text) => /[A-Z][a-z]+/.test(text)), "a state has a word");
+    await page.close();
+  });
+
+  it("has text that stands out enough from its ground in both schemes", async () => {
+    await using served = await serveScene();
+    for (const colorScheme of ["light", "dark"] as const) {
+      const { page } = await open(served.url, { colorScheme });
+      const faint = await page.evaluate<string[]>(inPage("faintTexts()"));
+      assert.deepEqual(faint, [], colorScheme);
+      await page.close();
+    }
+  });
+
+  it("works below a base path", async () => {
+    await using served = await serveScene({ basePath: "/tools/worktide" });
+    const { page, complaints } = await open(served.url);
+    await page.locator("#live", { hasText: /^Live$/ }).waitFor();
+    assert.deepEqual(complaints, []);
+    await page.close();
+  });
+});
