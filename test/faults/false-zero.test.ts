@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { startRedis } from "../support/redis.ts";
+import { listOf } from "./support/pools.ts";
+import { backlog, calm } from "./support/scenario.ts";
+import { type Stage, setStage } from "./support/stage.ts";
+
+const onMain = { connection: "main" } as const;
+
+/** A pool of three over a list of three, which nobody takes from; whatever empties it for us lowers nothing for a minute. */
+async function emptied(fault: string, lie: (stage: Stage) => Promise<void>): Promise<void> {
+  await using stage = await setStage({ pools: [backlog, calm] });
+  await stage.settles("backlog", 3);
+  await stage.fault({ fault, ...onMain, readable: true }, async () => {
+    await lie(stage);
+    await pause(8000);
+  });
+  assert.equal(stage.processes("backlog").length, 3, "nothing was lowered on the word of other data");
+  const { lines } = await stage.judge();
+  const fooled = lines.some(
+    (line) =>
+      line.kind === "read" && line.trigger === "backlog" && (!("reading" in line.result) || line.result.reading.waiting === 0),
+  );
+  assert.ok(fooled, "the lie was told");
+}
+
+suite("An answer of zero that is not the truth lowers nothing", { concurrency: 6 }, () => {
+  test("the server became a replica of an empty one", async () => {
+    await using empty = await startRedis({ args: ["--repl-diskless-sync-delay", "0"] });
+    await emptied("REPLICAOF an empty primary", async (stage) => {
+      await stage.admin.sendCommand(["REPLICAOF", "127.0.0.1", String(empty.port)]);
+    });
+  });
+
+  test("the server was started again without its data", async () => {
+    await emptied("restart without data", async (stage) => {
+      await stage.redis.kill9();
+      await stage.redis.restart();
+    });
+  });
+
+  test("two databases were swapped, and swapped back", async () => {
+    await using stage = await setStage({ pools: [backlog, calm] });
+    await stage.settles("backlog", 3);
+    await stage.fault({ fault: "SWAPDB", ...onMain, readable: true }, async () => {
+      await stage.admin.sendCommand(["SWAPDB", "0", "1"]);
+      await pause(3000);
+      await stage.admin.sendCommand(["SWAPDB", "0", "1"]);
+    });
+    await stage.settles("backlog", 3);
+    const { writes } = await stage.judge();
+    assert.ok(
+      writes("backlog").every(({ to }) => to > 0),
+      "a passing zero is not the proof of one",
+    );
+  });
+
+  test("a flush: the queue is empty indeed, and zero waits for its proof", async () => {
+    await using stage = await setStage({ pools: [backlog, calm] });
+    await stage.settles("backlog", 3);
+    await stage.fault({ fault: "FLUSHALL", ...onMain, readable: true }, async () => {
+      await stage.admin.sendCommand(["FLUSHALL"]);
+      await pause(3000);
+    });
+    assert.ok(stage.processes("backlog").length > 0);
+    await stage.admin.rPush(listOf("backlog"), ["1", "2", "3"]);
+    await stage.settles("backlog", 3);
+    await stage.judge();
+  });
+
+  test("the key was renamed while a deploy was half done", async () => {
+    await using stage = await setStage({ pools: [backlog, calm] });
+    await stage.settles("backlog", 3);
+    await stage.fault({ fault: "RENAME", ...onMain, readable: true }, async () => {
+      await stage.admin.rename(listOf("backlog"), "elsewhere");
+      await pause(3500);
+      await stage.admin.rename("elsewhere", listOf("backlog"));
+    });
+    await stage.settles("backlog", 3);
+    const { writes } = await stage.judge();
+    assert.ok(writes("backlog").every(({ to }) => to > 0));
+  });
+
+  test("the key has another type now: not known, and held", async () => {
+    await using stage = await setStage({ pools: [backlog, calm] });
+    await stage.settles("backlog", 3);
+    await stage.fault({ fault: "WRONGTYPE", ...onMain }, async () => {
+      await stage.admin.rename(listOf("backlog"), "elsewhere");
+      await stage.admin.set(listOf("backlog"), "a string");
+      await stage.sees("backlog", "invalid");
+      await pause(6000);
+      assert.equal(stage.processes("backlog").length, 3);
+      await stage.admin.del(listOf("backlog"));
+      await stage.admin.rename("elsewhere", listOf("backlog"));
+    });
+    await stage.sees("backlog", undefined);
+    await stage.settles("backlog", 3);
+    await stage.judge();
+  });
+
+  test("eviction takes the queue away", async () => {
+    await emptied("eviction", async (stage) => {
+      await stage.admin.sendCommand(["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]);
+      await stage.admin.sendCommand(["CONFIG", "SET", "maxmemory", "1"]);
+      await stage.admin.sendCommand(["SET", "one", "more"]).catch(() => {});
+    });
+  });
+});

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import { suite, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { startRedis } from "../support/redis.ts";
+import { heldDuring, whileBusy } from "./support/scenario.ts";
+import type { Stage } from "./support/stage.ts";
+
+const onMain = { connection: "main" } as const;
+const config = (stage: Stage, name: string, value: string) => stage.admin.sendCommand(["CONFIG", "SET", name, value]);
+const killOurs = (stage: Stage) => stage.admin.sendCommand(["CLIENT", "KILL", "USER", "worktide"]);
+
+suite("Redis is there, and refuses", { concurrency: 4 }, () => {
+  test("loading its data: not known, and known again when it has", async () => {
+    const redisArgs = ["--appendonly", "yes", "--appendfsync", "always"];
+    const verdict = await whileBusy({ redisArgs, maybeHeld: true }, (stage) =>
+      stage.fault({ fault: "LOADING", ...onMain }, async () => {
+        await stage.admin.sendCommand(["DEBUG", "POPULATE", "300", "filler"]);
+        await stage.admin.sendCommand(["BGREWRITEAOF"]);
+        await pause(300);
+        await stage.redis.restart({
+          upWhen: "loading",
+          args: [...redisArgs, "--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024", ...loginOf(stage)],
+        });
+        await stage.sees("mails", "loading");
+        await stage.sees("mails", undefined, 20_000);
+      }),
+    );
+    heldDuring(verdict, "LOADING");
+  });
+
+  test("out of memory: writes fail, reads go on", async () => {
+    await whileBusy({}, (stage) =>
+      stage.fault({ fault: "OOM", ...onMain, readable: true }, async () => {
+        await config(stage, "maxmemory", "1");
+        await pause(3000);
+        await stage.sees("mails", undefined, 100);
+        await config(stage, "maxmemory", "0");
+      }),
+    );
+  });
+
+  test("a snapshot that failed: writes and pings fail, reads go on", async () => {
+    await whileBusy({}, (stage) =>
+      stage.fault({ fault: "MISCONF", ...onMain, readable: true }, async () => {
+        await config(stage, "save", "3600 1");
+        await config(stage, "dbfilename", "no.rdb");
+        await makeSnapshotsFail(stage);
+        await pause(3000);
+        await stage.sees("mails", undefined, 100);
+        await config(stage, "stop-writes-on-bgsave-error", "no");
+      }),
+    );
+  });
+
+  test("a password that was changed: named, held, and no storm of logins", async () => {
+    // A wrong password is tried every half minute: more often would lock accounts out.
+    const patient = { maybeHeld: true, backMs: 40_000, constants: { backoffCapMs: 35_000 } };
+    const verdict = await whileBusy(patient, (stage) =>
+      stage.fault({ fault: "password", ...onMain, outage: true }, async () => {
+        await stage.admin.sendCommand(["ACL", "SETUSER", "worktide", "resetpass", ">another"]);
+        await killOurs(stage);
+        await stage.sees("mails", "auth");
+        await pause(3000);
+        await stage.admin.sendCommand(["ACL", "SETUSER", "worktide", "resetpass", `>${stage.password}`]);
+      }),
+    );
+    heldDuring(verdict, "password");
+  });
+
+  test("a right that was taken away is not an empty queue", async () => {
+    const verdict = await whileBusy({}, (stage) =>
+      stage.fault({ fault: "ACL", ...onMain }, async () => {
+        await stage.admin.sendCommand(["ACL", "SETUSER", "worktide", "-@all", "+ping", "+hello", "+client", "+echo", "+info"]);
+        await stage.sees("mails", "auth");
+        await pause(2000);
+        await stage.admin.sendCommand(["ACL", "SETUSER", "worktide", "+@all"]);
+      }),
+    );
+    heldDuring(verdict, "ACL");
+  });
+
+  test("too many clients: held without pressing, and back when there is room", async () => {
+    const verdict = await whileBusy({ maybeHeld: true, backMs: 30_000 }, (stage) =>
+      stage.fault({ fault: "maxclients", ...onMain, outage: true }, async () => {
+        await config(stage, "maxclients", "1");
+        await killOurs(stage);
+        await stage.sees("mails", "limit");
+        await pause(3000);
+        await config(stage, "maxclients", "1000");
+      }),
+    );
+    heldDuring(verdict, "maxclients");
+  });
+
+  test("a replica whose primary is gone does not answer, and that is not zero", async () => {
+    await using other = await startRedis();
+    const verdict = await whileBusy({ maybeHeld: true }, (stage) =>
+      stage.fault({ fault: "MASTERDOWN", ...onMain }, async () => {
+        await config(stage, "replica-serve-stale-data", "no");
+        await other.kill9();
+        await stage.admin.sendCommand(["REPLICAOF", "127.0.0.1", String(other.port)]);
+        await pause(2500);
+        const trigger = await stage.trigger("mails");
+        assert.ok(trigger?.problem !== undefined, "the trigger is not known");
+        await stage.admin.sendCommand(["REPLICAOF", "NO", "ONE"]);
+      }),
+    );
+    heldDuring(verdict, "MASTERDOWN");
+  });
+});
+
+const loginOf = (stage: Stage) => ["--user", "worktide", "on", `>${stage.password}`, "~*", "&*", "+@all"];
+
+/** Its file name is a directory: what BGSAVE needs to fail, and nothing else. */
+async function makeSnapshotsFail(stage: Stage): Promise<void> {
+  const { dir } = await stage.admin.configGet("dir");
+  await mkdir(`${dir}/no.rdb`, { recursive: true });
+  await stage.admin.sendCommand(["BGSAVE"]).catch(() => {});
+}

@@ -1,0 +1,99 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createClient } from "@redis/client";
+import type { Constants, Line } from "../../support/checker/lines.ts";
+import { startProxy, type TestProxy } from "../../support/proxy.ts";
+import { startRedis, type TestRedis } from "../../support/redis.ts";
+import { listOf, type Pool, type Surroundings } from "./pools.ts";
+
+export type StageOptions = Readonly<{
+  pools: readonly Pool[];
+  /** More arguments for the Redis that has the faults. */
+  redisArgs?: readonly string[];
+  constants?: Partial<Constants>;
+  /** More environment for worktide. */
+  env?: Readonly<Record<string, string>>;
+  workerEnv?: Readonly<Record<string, string>>;
+  /** Lists of the faulty Redis begin empty: many pools and no processes. */
+  empty?: boolean;
+  /** The password comes from {@link House.passwordPath} instead of the environment. */
+  passwordFile?: boolean;
+}>;
+
+/** What the test itself recorded; all recorders share one clock, monotonic ms. */
+export type Notes = Readonly<{ lines: readonly Line[]; note: (line: Line) => void; now: () => number }>;
+
+export function createNotes(): Notes {
+  const lines: Line[] = [];
+  return { lines, note: (line) => void lines.push(line), now: () => Number(process.hrtime.bigint()) / 1e6 };
+}
+
+const connect = (url: string) =>
+  createClient({ url, disableOfflineQueue: true, commandOptions: { timeout: 0 } }).on("error", () => {});
+
+/** A connection of the test's own. It comes back by itself; while it is away, what is asked fails at once. */
+export type Admin = ReturnType<typeof connect>;
+
+/** The services and files of one stage. */
+export type House = Readonly<{
+  dir: string;
+  /** Leaves the folder when the stage is taken down. */
+  keepDir: () => void;
+  journal: string;
+  redis: TestRedis;
+  proxy: TestProxy;
+  /** Straight to the Redis that has the faults, as its default user. */
+  admin: Admin;
+  /** The one that leads to the queue of this pool. */
+  adminOf: (pool: Pool) => Admin;
+  password: string;
+  passwordPath: string;
+  around: Surroundings;
+}>;
+
+const debugArgs = ["--enable-debug-command", "local", "--enable-protected-configs", "local"];
+
+/** Starts a Redis for the faults, a proxy before it, and one that stays well. What it opens goes with `undo`. */
+export async function openHouse(options: StageOptions, { note, now }: Notes, undo: AsyncDisposableStack): Promise<House> {
+  const dir = await mkdtemp(join(tmpdir(), "worktide-faults-"));
+  let kept = false;
+  undo.defer(async () => (kept ? undefined : rm(dir, { recursive: true, force: true })));
+  const password = `c4n4ry/${crypto.randomUUID()}`;
+  // By the command line, so that the user is there again after a restart.
+  const user = ["--user", "worktide", "on", `>${password}`, "~*", "&*", "+@all"];
+  const redis = undo.use(await startRedis({ args: [...debugArgs, ...user, ...(options.redisArgs ?? [])] }));
+  const steady = undo.use(await startRedis());
+  const proxy = undo.use(
+    await startProxy(
+      () => redis.port,
+      () => note({ kind: "dial", t: now(), connection: "main" }),
+    ),
+  );
+  const admin = connect(redis.url);
+  const steadyAdmin = connect(steady.url);
+  undo.defer(() => admin.destroy());
+  undo.defer(() => steadyAdmin.destroy());
+  await Promise.all([admin.connect(), steadyAdmin.connect()]);
+  const adminOf = ({ connection }: Pool) => (connection === "steady" ? steadyAdmin : admin);
+  for (const pool of options.pools) {
+    if (pool.kind !== "list" || (options.empty && pool.connection === "main")) continue;
+    await adminOf(pool).rPush(listOf(pool.name), ["1", "2", "3"]);
+  }
+  const journal = join(dir, "journal.jsonl");
+  await writeFile(journal, "");
+  const passwordPath = join(dir, "password");
+  await writeFile(passwordPath, password);
+  const around: Surroundings = {
+    passwordFrom: options.passwordFile ? { file: passwordPath } : { env: "WORKTIDE_TEST_PASSWORD" },
+    mainPort: proxy.port,
+    steadyPort: steady.port,
+    redisUrl: redis.url,
+    journal,
+    env: options.workerEnv ?? {},
+  };
+  const keepDir = () => {
+    kept = true;
+  };
+  return { dir, keepDir, journal, redis, proxy, admin, adminOf, password, passwordPath, around };
+}

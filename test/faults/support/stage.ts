@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import type { TriggerSnapshot, WorkerSnapshot } from "../../../src/control/worker-snapshot.ts";
+import { check, describe } from "../../support/checker/check.ts";
+import { historyOf } from "../../support/checker/history.ts";
+import { duplicates, jobRuns } from "../../support/checker/jobs.ts";
+import { type Line, type LineOf, type Plan, parseLines } from "../../support/checker/lines.ts";
+import { waitFor } from "../../support/wait.ts";
+import { createNotes, type House, openHouse, type StageOptions } from "./house.ts";
+import { beginLives, type FaultScope, type Lives } from "./lives.ts";
+import { createLoad, type Load } from "./load.ts";
+import { createWatcher, kill } from "./proc.ts";
+import { createWitness, type Witness } from "./witness.ts";
+
+/** What judging came to, for what a test wants to know beyond the invariants. */
+export type Verdict = Readonly<{
+  lines: readonly Line[];
+  writes: (pool: string) => readonly LineOf<"write">[];
+  /** How many times jobs began again. */
+  duplicates: number;
+}>;
+
+type ProblemKind = NonNullable<TriggerSnapshot["problem"]>["kind"];
+
+/** A worktide under test: real Redis behind a proxy, real workers, a second Redis that stays well, observers of everything. */
+export type Stage = AsyncDisposable &
+  Pick<House, "redis" | "proxy" | "admin" | "password" | "passwordPath"> &
+  Pick<Lives, "life" | "text" | "write" | "edit" | "killAndRestart" | "restart"> &
+  Pick<Load, "enqueue" | "pauseQueue"> &
+  Pick<Witness, "processes"> &
+  Readonly<{
+    /** Records a fault from the call of `during` to its end. */
+    fault<T>(scope: FaultScope, during: () => Promise<T>): Promise<T>;
+    trigger(pool: string): Promise<TriggerSnapshot | undefined>;
+    snapshot(pool: string): Promise<WorkerSnapshot>;
+    /** Waits until the trigger has a problem of this kind, or none with `undefined`. */
+    sees(pool: string, problem: ProblemKind | undefined, ms?: number): Promise<void>;
+    /** Waits until the pool has so many workers and keeps them for three intervals. */
+    settles(pool: string, size: number, ms?: number): Promise<void>;
+    /** Waits until so many jobs are in hand. */
+    busy(jobs: number, ms?: number): Promise<void>;
+    /** Waits until every job that was put in has ended. */
+    drained(ms?: number): Promise<void>;
+    /** Ends everything and judges it by all invariants. */
+    judge(): Promise<Verdict>;
+  }>;
+
+export async function setStage(options: StageOptions): Promise<Stage> {
+  await using undo = new AsyncDisposableStack();
+  const notes = createNotes();
+  const { note, now } = notes;
+  const house = await openHouse(options, notes, undo);
+  const load = createLoad(options, house, undo);
+  // Taken down after worktide, or it would start its workers again.
+  undo.defer(() => {
+    for (const { pid } of createWatcher(house.journal)()) kill(pid, "SIGKILL");
+  });
+  const lives = await beginLives(options, house, notes, undo);
+  const snapshots = async () => {
+    const text = await lives.ask("/api/v1/workers");
+    note({ kind: "output", t: now(), source: "api", text });
+    return (JSON.parse(text) as { workers: WorkerSnapshot[] }).workers;
+  };
+  const witness = createWitness(options.pools, house, notes, snapshots);
+  undo.defer(witness.stop);
+
+  const journal = async () => parseLines(await readFile(house.journal, "utf8"));
+  const jobs = async () => jobRuns(historyOf(await journal(), { workers: {} }));
+  const merged = async (): Promise<Line[]> => {
+    const runs = Array.from({ length: lives.runs() }, (_, index) => index + 1);
+    const own = await Promise.all(runs.map(async (run) => parseLines(await readFile(lives.historyFile(run), "utf8"), run)));
+    return withLeaving([...notes.lines, ...own.flat(), ...(await journal())]);
+  };
+  const keep = async (lines: readonly Line[]): Promise<string> => {
+    house.keepDir();
+    const path = join(house.dir, "merged.jsonl");
+    await writeFile(path, lines.map((line) => JSON.stringify(line)).join("\n"));
+    return `the history is kept in ${path}`;
+  };
+  /** As waitFor; what happened until then is kept. */
+  const wait: typeof waitFor = async (what, holds, ms) => {
+    try {
+      await waitFor(what, holds, ms);
+    } catch (cause) {
+      throw new Error(`${cause instanceof Error ? cause.message : cause}; ${await keep(await merged())}`, { cause });
+    }
+  };
+
+  const stage: Omit<Stage, typeof Symbol.asyncDispose> = {
+    ...house,
+    ...lives,
+    ...load,
+    ...witness,
+    async fault(scope, during) {
+      note({ kind: "fault.begin", t: now(), ...scope });
+      try {
+        return await during();
+      } finally {
+        note({ kind: "fault.end", t: now(), ...scope });
+      }
+    },
+    snapshot: async (pool) => JSON.parse(await lives.ask(`/api/v1/workers/default/${pool}`)) as WorkerSnapshot,
+    trigger: async (pool) => (await stage.snapshot(pool)).triggers[0],
+    sees: (pool, problem, ms = 15_000) =>
+      wait(
+        `${pool} to have ${problem === undefined ? "no problem" : `the problem ${problem}`}`,
+        async () => {
+          await pause(40);
+          return (await stage.trigger(pool))?.problem?.kind === problem;
+        },
+        ms,
+      ),
+    async settles(pool, size, ms = 20_000) {
+      let since = now();
+      const holds = () => {
+        if (witness.processes(pool).length !== size) since = now();
+        return now() - since > 600;
+      };
+      await wait(`${pool} to have ${size} workers`, holds, ms);
+    },
+    busy: (count, ms = 20_000) =>
+      wait(`${count} jobs in hand`, async () => (await jobs()).filter(({ end }) => end === undefined).length >= count, ms),
+    async drained(ms = 20_000) {
+      const done = async () => new Set((await jobs()).flatMap(({ start, end }) => (end ? [start.job] : []))).size;
+      await wait(`${load.put()} jobs to end`, async () => (await done()) >= load.put(), ms);
+    },
+    async judge() {
+      note({ kind: "output", t: now(), source: "metrics", text: await lives.ask("/metrics") });
+      await lives.end();
+      witness.look();
+      witness.stop();
+      const plan: Plan = {
+        workers: lives.expected(),
+        canaries: [house.password],
+        // Tests share their machine with others: what costs time only gets more of it here.
+        constants: { slackMs: 500, isolation: 0.7, lookMs: 100, orphanMs: 15_000, transitionMs: 5000, ...options.constants },
+      };
+      const lines = await merged();
+      const violations = describe(check(lines, plan));
+      const history = historyOf(lines, plan);
+      assert.equal(violations, "", violations === "" ? "" : await keep(history.lines));
+      return { lines: history.lines, writes: history.writes, duplicates: duplicates(history) };
+    },
+  };
+  const owned = undo.move();
+  return { ...stage, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Fills in who was leaving: /proc shows only who is there. */
+function withLeaving(lines: readonly Line[]): Line[] {
+  const told = new Map<string, number>();
+  for (const line of lines) {
+    if (line.kind !== "member" || told.has(line.id)) continue;
+    if (line.event === "signalled" || line.event === "killed") told.set(line.id, line.t);
+  }
+  return lines.map((line) => {
+    if (line.kind !== "obs") return line;
+    return { ...line, leaving: line.alive.filter((id) => (told.get(id) ?? Number.POSITIVE_INFINITY) <= line.t) };
+  });
+}
