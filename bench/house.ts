@@ -1,0 +1,129 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** A whole Worktide as users run it: `worktide run -f FILE`, in a process of its own. */
+export interface House extends AsyncDisposable {
+  readonly url: string;
+  readonly pid: number;
+  /** The folder of its file, its state and its history; goes with it. */
+  readonly folder: string;
+  /** Where `--history` goes. */
+  readonly history: string;
+  /** Puts another file in force. */
+  declare(documents: readonly unknown[]): Promise<void>;
+  get(path: string): Promise<unknown>;
+}
+
+export type HouseOptions = Readonly<{
+  /** ScaledWorkers and QueueConnections. JSON is YAML: written as such. */
+  documents: readonly unknown[];
+  history?: boolean;
+  env?: Readonly<Record<string, string>>;
+}>;
+
+const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+const many = fileURLToPath(new URL("many.ts", import.meta.url));
+const startMs = 120_000;
+
+/** `worktide run`. */
+export function startHouse({ documents, history = false, env = {} }: HouseOptions): Promise<House> {
+  return start(documents, env, (file, historyFile) => [
+    ...[main, "run", "-f", file, "--listen", "127.0.0.1:0", "--log-format", "json"],
+    ...(history ? ["--history", historyFile] : []),
+  ]);
+}
+
+/** So many ScaledWorkers with targets that are nothing: many.ts. With the flag of V8 that src/cli/economy.ts speaks of. */
+export function startMany(size: number, url: string): Promise<House> {
+  return start([], {}, () => ["--max-semi-space-size=4", many, String(size), url]);
+}
+
+async function start(
+  documents: readonly unknown[],
+  env: Readonly<Record<string, string>>,
+  words: (file: string, history: string) => readonly string[],
+): Promise<House> {
+  const folder = await mkdtemp(join(tmpdir(), "worktide-bench-"));
+  const file = join(folder, "worktide.yaml");
+  const historyFile = join(folder, "history.jsonl");
+  const declare = (next: readonly unknown[]) => writeFile(file, next.map((each) => JSON.stringify(each)).join("\n---\n"));
+  await declare(documents);
+  const child = spawn(process.execPath, words(file, historyFile), {
+    cwd: folder,
+    env: { ...process.env, NO_COLOR: "1", ...env },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const exited = once(child, "exit");
+  const url = await addressOf(child);
+  return {
+    url,
+    pid: child.pid ?? -1,
+    folder,
+    history: historyFile,
+    declare,
+    async get(path) {
+      const response = await fetch(new URL(path, url));
+      return response.headers.get("content-type")?.includes("json") ? response.json() : response.text();
+    },
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGTERM");
+      const late = setTimeout(() => child.kill("SIGKILL"), 20_000);
+      await exited;
+      clearTimeout(late);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Reads its log until it says where it listens. */
+async function addressOf(child: ChildProcess): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  let log = "";
+  const late = setTimeout(() => reject(new Error(`worktide did not start: ${log.slice(-2000)}`)), startMs);
+  child.stderr?.on("data", (chunk: Buffer) => {
+    log = (log + chunk.toString()).slice(-20_000);
+    const found = /"url":"(http[^"]+)"/.exec(log)?.[1];
+    if (found !== undefined) resolve(found);
+  });
+  child.once("exit", () => reject(new Error(`worktide ended: ${log.slice(-2000)}`)));
+  try {
+    return await promise;
+  } catch (cause) {
+    child.kill("SIGKILL");
+    throw cause;
+  } finally {
+    clearTimeout(late);
+  }
+}
+
+/** The connection `main`, with more settings beside the URL. */
+export function connection(url: string, more: Readonly<Record<string, unknown>> = {}): unknown {
+  return { apiVersion, kind: "QueueConnection", metadata: { name: "main" }, spec: { redis: { url, ...more } } };
+}
+
+/** A ScaledWorker of one trigger, on the connection `main`. */
+export function scaledWorker(
+  name: string,
+  trigger: Readonly<Record<string, unknown>>,
+  { command = ["sleep", "3600"], ...spec }: Readonly<Record<string, unknown> & { command?: readonly string[] }> = {},
+): unknown {
+  return {
+    apiVersion,
+    kind: "ScaledWorker",
+    metadata: { name },
+    spec: {
+      target: { process: { command, logs: "Discard" } },
+      replicas: { min: 0, max: 1 },
+      triggers: [{ name: "queue", connection: "main", goal: { waitingPerReplica: 1 }, ...trigger }],
+      scaleDown: { protect: "grace", cooldown: "0s" },
+      behavior: { scaleDown: { stabilizationWindowSeconds: 0 } },
+      ...spec,
+    },
+  };
+}
+
+const apiVersion = "worktide.dev/v1alpha1";

@@ -1,0 +1,40 @@
+// `npm test`: the check, then every test. `npm test -- test/api/*.test.ts`: these tests only, without the check.
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
+import { check } from "./check.ts";
+
+const patterns = process.argv.slice(2);
+const everything = patterns.length === 0;
+/** Longest that one file may take: a test that never ends must not hold a build for ever. */
+const fileTimeoutMs = 15 * 60_000;
+
+async function test(): Promise<boolean> {
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const began = performance.now();
+  const stream = run({
+    globPatterns: everything ? ["test/**/*.test.ts"] : patterns,
+    concurrency: 2, // each file takes services of its own; more at once starve each other's deadlines
+    timeout: fileTimeoutMs,
+  });
+  stream.on("test:summary", ({ file, counts: of, success }) => {
+    if (file !== undefined) return; // one summary per file, then the one of all
+    counts.passed = of.passed;
+    counts.skipped = of.skipped + of.todo;
+    counts.failed = of.tests - of.passed - of.skipped - of.todo;
+    if (!success && counts.failed === 0) counts.failed = 1;
+  });
+  stream.compose(spec).pipe(process.stdout);
+  await new Promise<void>((resolve, reject) => stream.on("end", resolve).on("error", reject));
+  const ran = counts.passed + counts.failed;
+  const seconds = ((performance.now() - began) / 1000).toFixed(0);
+  if (ran === 0) console.error(`no test was run: nothing matches ${patterns.join(" ") || "test/**/*.test.ts"}`);
+  process.once("exit", () => {
+    // After the reporter's own last lines: what a build server looks for.
+    console.log(`took ${seconds} s`);
+    console.log(`tests: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+  });
+  return ran > 0 && counts.failed === 0;
+}
+
+const good = (!everything || (await check(new AbortController().signal))) && (await test());
+process.exitCode = good ? 0 : 1;
