@@ -53,26 +53,38 @@ describe("The page in a browser", { skip: executablePath === undefined ? noChrom
 
   const textOf = async (page: Page, selector: string) => (await page.locator(selector).first().innerText()).replace(/\s+/g, " ");
 
+  /** The page draws when the browser gets to it: what a place says is waited for. */
+  async function says(page: Page, selector: string, expected: RegExp): Promise<void> {
+    const until = Date.now() + wait;
+    let text = await textOf(page, selector);
+    while (!expected.test(text) && Date.now() < until) {
+      await page.waitForTimeout(50);
+      text = await textOf(page, selector);
+    }
+    assert.match(text, expected);
+  }
+
   it("shows figures, reasons and what needs attention, and the console stays silent", async () => {
     await using served = await serveScene();
     const { page, complaints } = await open(served.url);
     const mails = '[data-key="default/mails"]';
-    assert.match(
-      await textOf(page, `${mails} .numbers`),
+    await says(
+      page,
+      `${mails} .numbers`,
       /Waiting 430 28 running Oldest wait 2\d s goal 30 s Workers 9 0 to 20, 1 starting Busy 7/,
     );
-    assert.match(await textOf(page, `${mails} .row`), /mails .*Working 4 → 9, \d+ s ago, work waiting/);
-    assert.match(await textOf(page, `${mails} .why`), /430 jobs wait in mails/);
+    await says(page, `${mails} .row`, /mails .*Working 4 → 9, \d+ s ago, work waiting/);
+    await says(page, `${mails} .why`, /430 jobs wait in mails/);
     const attention = await textOf(page, "#attention ul");
     assert.match(attention, /shop\/invoices not ready: trigger invoices: no answer within 3 s/);
     assert.match(attention, /resize at its maximum of 8/);
     assert.match(attention, /connection shop\/billing/);
-    assert.match(await textOf(page, '[data-key="default/reports"] .row'), /Asleep/);
-    assert.match(await textOf(page, "#connections"), /default\/main redis ✓? ?Up 4/);
+    await says(page, '[data-key="default/reports"] .row', /Asleep/);
+    await says(page, "#connections", /default\/main redis ✓? ?Up 4/);
     await page.locator(`${mails} .fold > summary`).first().click();
     await page.locator(`${mails} .would li`).nth(2).waitFor();
     await page.locator(`${mails} .inner > summary`).first().click();
-    assert.match(await textOf(page, `${mails} .steps`), /behavior 9 no step limit holds it/);
+    await says(page, `${mails} .steps`, /behavior 9 no step limit holds it/);
     const drawn = await page.evaluate<boolean>(inPage("isDrawn(document.querySelector('.pool canvas'))"));
     assert.ok(drawn, "the chart is empty");
     assert.deepEqual(complaints, []);
@@ -101,14 +113,14 @@ describe("The page in a browser", { skip: executablePath === undefined ? noChrom
     const card = '[data-key="default/lost"]';
     await page.locator(card).waitFor();
     await page.locator(`${card} > summary`).click();
-    assert.match(await textOf(page, `${card} .numbers`), /Waiting – last 8, 6\d s ago/);
-    assert.match(await textOf(page, `${card} .numbers`), /Oldest wait – .*Busy – /);
+    await says(page, `${card} .numbers`, /Waiting – last 8, 6\d s ago/);
+    await says(page, `${card} .numbers`, /Oldest wait – .*Busy – /);
     assert.equal(await page.locator(`${card} .pips .idle`).count(), 0, "who is not known to be busy is not known to be idle");
-    assert.match(await textOf(page, "#totals"), /Jobs waiting 645 without 2 pools .*Busy 1\d without 1 pool/);
+    await says(page, "#totals", /Jobs waiting 645 without 2 pools .*Busy 1\d without 1 pool/);
     for (const name of ["mails", "resize", "reports"]) served.scene.remove("default", name);
     served.scene.remove("shop", "invoices");
     await page.locator("#totals", { hasText: "not known" }).waitFor();
-    assert.match(await textOf(page, "#totals"), /Jobs waiting – not known Oldest wait – /);
+    await says(page, "#totals", /Jobs waiting – not known Oldest wait – /);
     assert.deepEqual(complaints, []);
     await page.close();
   });
