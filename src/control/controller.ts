@@ -13,13 +13,17 @@ export type Declared = Readonly<{
   connections: readonly QueueConnection[];
 }>;
 
+/** QueueConnections by "namespace/name". */
+export type Connections = ReadonlyMap<string, QueueConnection>;
+
 /** A ScaledWorker and its loop. */
 export type Managed = Readonly<{ worker: ScaledWorker; loop: WorkerLoop }>;
 
 export type ControllerHouse = Readonly<{
   observer: Observer;
   brokers: ReadonlyMap<string, AnyBroker>;
-  readers: SecretReaders;
+  /** How secrets are read that connections of this namespace name. */
+  readers: (namespace: string) => SecretReaders;
   /** Opens what a worker scales. The same target serves it until its `target` changes. */
   openTarget: (
     worker: ScaledWorker,
@@ -36,6 +40,10 @@ export type ControllerHouse = Readonly<{
 export interface Controller {
   /** Makes these the ones in force: new ones begin, changed ones go on with new rules, others end and leave their target. */
   declare(declared: Declared): Promise<void>;
+  /** Puts one worker in force, with the connections that there are; the others are left as they are. */
+  put(worker: ScaledWorker, connections: Connections): Promise<void>;
+  /** Ends one worker, if there is such a one, and leaves its target. */
+  drop(key: string): void;
   managed(): readonly Managed[];
   find(namespace: string, name: string): Managed | undefined;
   connections(): readonly ConnectionState[];
@@ -48,14 +56,18 @@ export function createController(house: ControllerHouse): Controller {
   /** Loops of workers that are not declared any more, or differently, until their target is gone. */
   const ending = new Map<WorkerLoop, Promise<void>>();
 
-  const triggersOf = (worker: ScaledWorker, connections: ReadonlyMap<string, QueueConnection>): WatchedTrigger[] =>
+  const triggersOf = (worker: ScaledWorker, connections: Connections): WatchedTrigger[] =>
     worker.triggers.map(({ name, scaler, query, connection, intervalMs }) => ({
       name,
       watch: {
         scaler,
         query,
         intervalMs,
-        connection: connectionSource(connection, { connections, brokers: house.brokers, readers: house.readers }),
+        connection: connectionSource(connection, {
+          connections,
+          brokers: house.brokers,
+          readers: house.readers(worker.namespace),
+        }),
       },
     }));
 
@@ -114,28 +126,35 @@ export function createController(house: ControllerHouse): Controller {
     return done;
   };
 
+  const drop = (key: string) => {
+    const present = managed.get(key);
+    if (present === undefined) return;
+    managed.delete(key);
+    void end(key, present.loop);
+  };
+
+  const put = async (worker: ScaledWorker, connections: Connections) => {
+    const present = managed.get(worker.key);
+    const triggers = triggersOf(worker, connections);
+    if (present !== undefined && sameTarget(present.worker, worker)) {
+      managed.set(worker.key, { worker, loop: present.loop });
+      present.loop.update(worker.rules, triggers);
+    } else {
+      if (present !== undefined) void end(worker.key, present.loop);
+      await begin(worker, triggers);
+    }
+    resumeLater(worker, triggers);
+  };
+
   return {
     async declare({ workers, connections }) {
       const byName = new Map(connections.map((connection) => [`${connection.namespace}/${connection.name}`, connection]));
       const wanted = new Set(workers.map(({ key }) => key));
-      for (const [key, { loop }] of managed) {
-        if (wanted.has(key)) continue;
-        managed.delete(key);
-        void end(key, loop);
-      }
-      for (const worker of workers) {
-        const present = managed.get(worker.key);
-        const triggers = triggersOf(worker, byName);
-        if (present !== undefined && sameTarget(present.worker, worker)) {
-          managed.set(worker.key, { worker, loop: present.loop });
-          present.loop.update(worker.rules, triggers);
-        } else {
-          if (present !== undefined) void end(worker.key, present.loop);
-          await begin(worker, triggers);
-        }
-        resumeLater(worker, triggers);
-      }
+      for (const key of managed.keys()) if (!wanted.has(key)) drop(key);
+      for (const worker of workers) await put(worker, byName);
     },
+    put,
+    drop,
     managed: () => [...managed.values()],
     find: (namespace, name) => managed.get(`${namespace}/${name}`),
     connections: () => house.observer.connections(),

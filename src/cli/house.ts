@@ -1,0 +1,140 @@
+import type { SecretReaders } from "../api/secrets.ts";
+import { brokers } from "../brokers/brokers.ts";
+import type { Config } from "../config.ts";
+import { type Controller, type ControllerHouse, createController } from "../control/controller.ts";
+import { createLedger, type Ledger } from "../control/ledger.ts";
+import type { LoopHouse } from "../control/worker-loop.ts";
+import type { Readiness } from "../control/worker-snapshot.ts";
+import { createObserver } from "../observe/create-observer.ts";
+import { openFileSink } from "../telemetry/file-sink.ts";
+import type { Log } from "../telemetry/log.ts";
+import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
+import { createRecord, type History } from "../telemetry/record.ts";
+import { createSeries } from "../telemetry/series.ts";
+import { listen } from "../web/listen.ts";
+import { loadPage } from "../web/page.ts";
+import { createWeb } from "../web/web.ts";
+import type { World } from "./world.ts";
+
+export type HouseOptions = Readonly<{
+  listen: Config["listen"];
+  /** Names that the page may be asked for by, besides addresses and loopback names. */
+  hosts?: readonly string[] | undefined;
+  record: OpenRecord;
+  log: Log;
+  readers: (namespace: string) => SecretReaders;
+  openTarget: ControllerHouse["openTarget"];
+  /** A size was applied. */
+  scaled?: LoopHouse["scaled"];
+  notices?: () => readonly string[];
+  ready?: () => Readiness;
+}>;
+
+/** What is seen, decided and done, in memory and, where that was asked for, in a file. */
+export type OpenRecord = History & AsyncDisposable & Readonly<{ isFile: boolean }>;
+
+/** @param file File that it is appended to. */
+export async function openRecord(file: string | undefined, { now }: Pick<World, "now">): Promise<OpenRecord> {
+  const sink = file === undefined ? undefined : await openFileSink(file);
+  return {
+    ...createRecord({ clock: now, wallClock: Date.now, ...(sink && { sink }) }),
+    isFile: sink !== undefined,
+    [Symbol.asyncDispose]: async () => sink?.[Symbol.asyncDispose](),
+  };
+}
+
+/** What every run has, whatever its workers are: observer → controller, and what tells of them. */
+export interface House extends AsyncDisposable {
+  /** Where page, API and metrics are served. */
+  readonly url: string;
+  readonly controller: Controller;
+  readonly ledger: Ledger;
+  readonly metrics: Metrics;
+  failed(doing: string, cause: unknown): void;
+}
+
+/** Puts it together. Disposing of it ends everything but the targets, which {@link Controller.close} ends. */
+export async function openHouse(options: HouseOptions, world: World): Promise<House> {
+  const { log, record } = options;
+  const byType = new Map(brokers.map((broker) => [broker.type, broker]));
+  const failed = (doing: string, cause: unknown) => log.error({ doing, err: cause }, "something failed");
+
+  const observer = createObserver({
+    brokers: byType,
+    clock: world.now,
+    random: Math.random,
+    onConnection: ({ name, up, problem }) => {
+      if (up) log.info({ connection: name }, "connected");
+      else log.warn({ connection: name, problem: problem?.kind, reason: problem?.message }, "connection is down");
+    },
+    onRound: ({ connection, ms }) => metrics.round(connection, ms),
+    onFault: failed,
+  });
+  const controller = createController({
+    observer,
+    brokers: byType,
+    readers: options.readers,
+    wallClock: Date.now,
+    openTarget: options.openTarget,
+    loopHouse: ({ key, namespace, name }) => ({
+      now: world.now,
+      history: record.add,
+      failed: (doing, cause) => {
+        metrics.wrote("failed");
+        failed(doing, cause);
+      },
+      everyRead: record.isFile,
+      observed: ({ watch }, { observation: { failure, reading }, changed }) => {
+        if (failure !== undefined) metrics.readingFailed(watch.connection.name, watch.scaler.type, failure.problem.kind);
+        const managed = changed || reading?.oldestMs !== undefined ? controller.find(namespace, name) : undefined;
+        if (managed !== undefined) ledger.touched(managed);
+      },
+      decided: (decision) => {
+        metrics.decided(decision);
+        const managed = controller.find(namespace, name);
+        if (managed !== undefined) ledger.decided(managed, decision);
+      },
+      scaled: (change) => {
+        const { decision, applied, at, wokenAt } = change;
+        const { from, reason, summary } = decision;
+        log.info({ worker: key, from, to: applied.size, reason, why: summary }, "scaled");
+        metrics.wrote("ok", wokenAt === undefined ? undefined : at - wokenAt);
+        const managed = controller.find(namespace, name);
+        if (managed !== undefined) ledger.scaled(managed, decision, applied.size);
+        options.scaled?.(change);
+      },
+    }),
+    failed,
+  });
+  const ledger = createLedger({ controller: () => controller, series: createSeries(), now: world.now, wallClock: Date.now });
+  const metrics = createMetrics({
+    source: () => ({ workers: ledger.brief(), connections: controller.connections() }),
+    version: world.version,
+  });
+  const web = createWeb({
+    snapshot: ledger,
+    record,
+    metrics,
+    events: (listener) => ledger.subscribe(listener),
+    page: await loadPage(),
+    hosts: options.hosts ?? [],
+    ...(options.notices && { notices: options.notices }),
+    ...(options.ready && { ready: options.ready }),
+    version: world.version,
+    failed,
+  });
+  const listening = await listen(web.fetch, options.listen, new AbortController().signal);
+
+  return {
+    url: listening.url,
+    controller,
+    ledger,
+    metrics,
+    failed,
+    async [Symbol.asyncDispose]() {
+      web[Symbol.dispose]();
+      await listening[Symbol.asyncDispose]();
+      await observer[Symbol.asyncDispose]();
+    },
+  };
+}
