@@ -1,6 +1,7 @@
 import type { AnyBroker, AnyScaler } from "../core/contract.ts";
 import { type JsonSchema, toJsonSchema } from "./json-schema.ts";
-import { queueConnectionSchema } from "./queue-connection.ts";
+import type { Kind } from "./meta.ts";
+import { clusterQueueConnectionSchema, queueConnectionSchema } from "./queue-connection.ts";
 import { scaledWorkerSchema } from "./scaled-worker.ts";
 
 /** The documents' schemas for one set of scalers and brokers: what is declared there is a field here. */
@@ -9,20 +10,26 @@ export type Api = Readonly<{
   brokers: readonly AnyBroker[];
   scaledWorker: ReturnType<typeof scaledWorkerSchema>;
   queueConnection: ReturnType<typeof queueConnectionSchema>;
+  clusterQueueConnection: ReturnType<typeof clusterQueueConnectionSchema>;
   /** The same as JSON Schema, with our own `must`. */
-  json: Readonly<{ ScaledWorker: JsonSchema; QueueConnection: JsonSchema }>;
+  json: Readonly<Record<Kind, JsonSchema>>;
 }>;
 
 /** Throws where scalers and brokers do not fit together: a fault of the program, not of a user. */
 export function defineApi(scalers: readonly AnyScaler[], brokers: readonly AnyBroker[]): Api {
   const types = scalers.map(({ type }) => type);
-  const taken = ["name", "connection", "inline", "goal", "activation", "every", ...types];
+  const taken = ["name", "connection", "clusterConnection", "inline", "goal", "activation", "every", ...types];
   for (const { type, broker } of scalers) {
     if (taken.indexOf(type) !== taken.lastIndexOf(type)) throw new Error(`two fields of a trigger are called '${type}'`);
     if (!brokers.some((one) => one.type === broker)) throw new Error(`scaler '${type}' reads from unknown broker '${broker}'`);
   }
   const scaledWorker = scaledWorkerSchema(scalers, brokers);
   const queueConnection = queueConnectionSchema(brokers);
-  const json = { ScaledWorker: toJsonSchema(scaledWorker), QueueConnection: toJsonSchema(queueConnection) };
-  return { scalers, brokers, scaledWorker, queueConnection, json };
+  const clusterQueueConnection = clusterQueueConnectionSchema(brokers);
+  const json = {
+    ScaledWorker: toJsonSchema(scaledWorker),
+    QueueConnection: toJsonSchema(queueConnection),
+    ClusterQueueConnection: toJsonSchema(clusterQueueConnection),
+  };
+  return { scalers, brokers, scaledWorker, queueConnection, clusterQueueConnection, json };
 }

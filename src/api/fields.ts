@@ -22,3 +22,19 @@ export const variable = () =>
     .max(255)
     .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
     .meta({ must: "must be the name of an environment variable: letters, digits and underscores" });
+
+/** A name of another object in Kubernetes (RFC 1123 subdomain): more than ours may be, with dots. */
+export const objectName = () =>
+  z
+    .string()
+    .min(1)
+    .max(253)
+    .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/)
+    .meta({ must: "must be 1 to 253 lower-case letters, digits, dashes and dots, and begin and end with a letter or digit" });
+
+/** Where documents are put to work: in a file of `worktide run`, or on a Kubernetes API server. */
+export type Place = "local" | "cluster";
+
+/** Marks a field that works in one place only; `instead` is the way out in the other one: "use `process`". */
+export const clusterOnly = (instead: string) => ({ place: "cluster" satisfies Place, instead });
+export const localOnly = (instead: string) => ({ place: "local" satisfies Place, instead });

@@ -31,7 +31,11 @@ export function pathText(path: readonly PropertyKey[]): string {
   return path.map((step, at) => (typeof step === "number" ? `[${step}]` : `${at > 0 ? "." : ""}${shown(step)}`)).join("");
 }
 
-/** One line for the terminal: "worktide.yaml:12:9: error: …". */
-export function findingText(finding: Finding): string {
-  return `${finding.file}:${finding.line}:${finding.column}: ${finding.severity}: ${finding.message}`;
+/** `file:line:column: error: message`, as compilers say it, so that editors can jump there. */
+export function findingText({ file, line, column, severity, path, message, document }: Finding): string {
+  // Most messages name the field themselves.
+  const where = path === undefined || message.includes(`\`${path}\``) ? "" : `${path}: `;
+  return `${file}:${line}:${column}: ${severity}: ${where}${message}${document === undefined ? "" : ` (${document})`}`;
 }
+
+export const isError = ({ severity }: Pick<Finding, "severity">): boolean => severity === "error";

@@ -1,6 +1,7 @@
 import { z } from "zod";
+import type { Place } from "./fields.ts";
 
-/** The part of JSON Schema (2020-12) that zod writes for our schemas, and our own `must`: what a value must be, for people. */
+/** The part of JSON Schema (2020-12) that zod writes for our schemas, and our own additions. */
 export type JsonSchema = Readonly<{
   $schema?: string;
   title?: string;
@@ -26,7 +27,11 @@ export type JsonSchema = Readonly<{
   maxItems?: number;
   pattern?: string;
   format?: string;
+  /** Ours: what a value must be, for people. */
   must?: string;
+  /** Ours too: the field works in one place only, and what to use in the other one. */
+  place?: Place;
+  instead?: string;
 }>;
 
 /** What a document may hold, before defaults are applied. Checks over several fields are not in it. */

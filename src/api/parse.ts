@@ -1,12 +1,12 @@
 import { dirname } from "node:path";
-import { checkDocument, checkTogether, type Declared, declare } from "./checks.ts";
+import { checkTogether, type Declared, declare } from "./check-together.ts";
 import type { Api } from "./define.ts";
+import { read } from "./document.ts";
+import type { Place } from "./fields.ts";
 import { type Complaint, type Finding, pathText } from "./finding.ts";
-import { complaintsOf } from "./issues.ts";
-import { apiVersion, type Kind, kinds } from "./meta.ts";
-import { commandText, redact } from "./redact.ts";
-import { type QueueConnection, resolveConnection, resolveWorker, type ScaledWorker } from "./resolve.ts";
-import { didYouMean } from "./suggest.ts";
+import { placeOf } from "./places.ts";
+import { redact } from "./redact.ts";
+import type { QueueConnection, ScaledWorker } from "./resolve.ts";
 import { readYaml, type Source } from "./yaml.ts";
 
 /** Largest file that is read, characters. */
@@ -18,6 +18,8 @@ export type ParseOptions = Readonly<{
   file: string;
   /** What relative paths in the file count from. Default: the folder of `file`. */
   folder?: string;
+  /** Where the documents are put to work. Default: where their targets can. */
+  place?: Place;
 }>;
 
 /** What stands in a file. Documents with an error are in `findings` only; take nothing from it while there is one. */
@@ -29,19 +31,21 @@ export type Parsed = Readonly<{
 }>;
 
 /** All documents of one file, and all that is wrong with it. Never throws for what stands in the file. */
-export function parseDocuments(text: string, options: ParseOptions): Parsed {
-  return parseFiles(
-    [{ file: options.file, text, ...(options.folder === undefined ? {} : { folder: options.folder }) }],
-    options.api,
-  );
+export function parseDocuments(text: string, { file, folder, api, place }: ParseOptions): Parsed {
+  return parseFiles([{ file, text, ...(folder === undefined ? {} : { folder }) }], api, place);
 }
 
+type File = Readonly<{ file: string; text: string; folder?: string }>;
+
 /** The same over several files, which may refer to each other. */
-export function parseFiles(files: readonly Readonly<{ file: string; text: string; folder?: string }>[], api: Api): Parsed {
-  const entries = files.flatMap((file) => readFile(file, api));
+export function parseFiles(files: readonly File[], api: Api, wanted?: Place): Parsed {
+  const sources = files.map((file) => ({ file, sources: file.text.length > maxSize ? [] : readYaml(file.text) }));
+  const place = wanted ?? placeOf(sources.flatMap((each) => each.sources.map(({ value }) => value)));
+  const entries = sources.flatMap((each) => readFile(each.file, each.sources, api, place));
   const together = checkTogether(
     entries.flatMap(({ declared }) => declared ?? []),
     api.scalers,
+    place,
   );
   const findings = entries.flatMap((entry) => [
     ...entry.findings,
@@ -69,63 +73,23 @@ type Entry = Readonly<{
   findings: readonly Finding[];
 }>;
 
-function readFile({ file, text, folder }: Readonly<{ file: string; text: string; folder?: string }>, api: Api): readonly Entry[] {
+function readFile({ file, text, folder }: File, sources: readonly Source[], api: Api, place: Place): readonly Entry[] {
   const whole = (rule: string, message: string): Entry[] => [
     { file, findings: [{ severity: "error", rule, message, file, line: 1, column: 1 }] },
   ];
   if (text.length > maxSize) return whole("file-size", `the file must not be larger than 1 MiB; found ${text.length} characters`);
-  const sources = readYaml(text);
   if (sources.length === 0)
     return whole("empty-file", "the file must hold at least one document (ScaledWorker or QueueConnection); found none");
-  return sources.map((source) => readDocument(source, file, folder ?? dirname(file), api));
+  return sources.map((source) => readDocument(source, file, { api, place, folder: folder ?? dirname(file) }));
 }
 
-function readDocument(source: Source, file: string, folder: string, api: Api): Entry {
+function readDocument(source: Source, file: string, options: Readonly<{ api: Api; place: Place; folder: string }>): Entry {
   if (source.errors.length > 0) return { file, findings: source.errors.map((error) => ({ severity: "error", file, ...error })) };
-  const kind = kindOf(source.value);
-  if (typeof kind !== "string") return { file, source, findings: [toFinding(kind, { file, source })] };
-  const declared = declare(kind, source.value);
-  const place = { file, source, ...(declared ? { declared } : {}) };
-  const parsed = kind === "ScaledWorker" ? api.scaledWorker.safeParse(source.value) : api.queueConnection.safeParse(source.value);
-  const wrong = parsed.success
-    ? []
-    : complaintsOf(parsed.error.issues, { schema: api.json[kind], value: source.value, source: source.text });
-  const told = new Set(wrong.map(({ path }) => pathText(path)));
-  const checks = checkDocument(kind, source.value, api.scalers).filter(({ path }) => !told.has(pathText(path)));
-  const findings = [...wrong, ...checks].map((complaint) => toFinding(complaint, place));
-  if (findings.length > 0 || !parsed.success) return { ...place, findings };
-  return { ...place, findings, ...resolved(parsed.data, api, folder) };
+  const { kind, complaints, ...resolved } = read(source.value, { ...options, text: source.text });
+  const declared = kind && declare(kind, source.value);
+  const entry = { file, source, ...(declared ? { declared } : {}) };
+  return { ...entry, ...resolved, findings: complaints.map((complaint) => toFinding(complaint, entry)) };
 }
-
-type AnyDocument = ReturnType<Api["scaledWorker"]["parse"]> | ReturnType<Api["queueConnection"]["parse"]>;
-
-function resolved(document: AnyDocument, api: Api, folder: string): Pick<Entry, "worker" | "connection"> {
-  if (document.kind === "ScaledWorker") return { worker: resolveWorker(document, api.scalers, folder) };
-  const [type, settings] = Object.entries(document.spec)[0] ?? [];
-  return type === undefined ? {} : { connection: resolveConnection(document.metadata, type, settings) };
-}
-
-/** The kind of a document, or what is wrong with its `apiVersion` or `kind`. */
-function kindOf(value: unknown): Kind | Complaint {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return { rule: "wrong-type", message: "a document must be a map with `apiVersion`, `kind`, `metadata` and `spec`", path: [] };
-  }
-  const { apiVersion: version, kind } = value as Readonly<Record<string, unknown>>;
-  const known = kinds.find((one) => one === kind);
-  if (!known) {
-    const hint = typeof kind === "string" ? didYouMean(kind, kinds) : undefined;
-    const must = `\`kind\` must be one of ${kinds.map((one) => `'${one}'`).join(", ")}`;
-    const found = kind === undefined ? "; it is missing" : `; found '${shown(kind)}'${hint ? `: did you mean '${hint}'?` : ""}`;
-    return { rule: "unknown-kind", message: must + found, path: ["kind"] };
-  }
-  if (version !== apiVersion) {
-    const found = version === undefined ? "it is missing" : `found '${shown(version)}'`;
-    return { rule: "unknown-api-version", message: `\`apiVersion\` must be '${apiVersion}'; ${found}`, path: ["apiVersion"] };
-  }
-  return known;
-}
-
-const shown = (value: unknown) => commandText(String(value).split(" "), 60);
 
 function toFinding(complaint: Complaint, { file, source, declared }: Omit<Entry, "findings">): Finding {
   const place = source?.place(complaint.path, complaint.atKey) ?? { line: 1, column: 1 };

@@ -1,22 +1,55 @@
 import { z } from "zod";
 import type { AnyBroker } from "../core/contract.ts";
-import { apiVersion, complain, metadata } from "./meta.ts";
+import { name } from "./fields.ts";
+import { apiVersion, clusterMetadata, complain, metadata } from "./meta.ts";
+
+const purpose = "An address and its credential: they belong together, and a credential never goes to another host.";
 
 /** The whole document, for these brokers: each one's type is a key under `spec`. */
 export function queueConnectionSchema(brokers: readonly AnyBroker[]) {
-  const types = brokers.map((broker) => broker.type);
-  const fields = brokers.map((broker) => [broker.type, broker.settings.strict().optional().describe(broker.summary)] as const);
-  const spec = z.strictObject(Object.fromEntries(fields)).superRefine((value, context) => {
-    const given = types.filter((type) => Object.hasOwn(value, type));
-    if (given.length === 1) return;
-    const found = given.length === 0 ? "none" : given.map((type) => `\`${type}\``).join(" and ");
-    const message = `must have exactly one of ${types.map((type) => `\`${type}\``).join(", ")}; found ${found}`;
-    complain(context, "one-broker", given[1] ? [given[1]] : [], message, { unlessUnknown: given.length === 0 });
-  });
+  const spec = z.strictObject(settings(brokers)).superRefine(oneOf(brokers));
   return z.strictObject({
     apiVersion: z.literal(apiVersion).describe("Version of this schema."),
     kind: z.literal("QueueConnection").describe("Kind of this document."),
     metadata: metadata.describe("Name and namespace."),
-    spec: spec.describe("An address and its credential: they belong together, and a credential never goes to another host."),
+    spec: spec.describe(purpose),
   });
 }
+
+const clusterFields = {
+  namespaces: z
+    .array(
+      z
+        .string()
+        .max(63)
+        .regex(/^([a-z0-9]([-a-z0-9]*[a-z0-9])?|([a-z0-9][-a-z0-9]*)?\*)$/)
+        .meta({ must: "must be the name of a namespace, or its beginning and '*'" }),
+    )
+    .min(1)
+    .max(256)
+    .describe("Namespaces whose ScaledWorkers may use it: names, or beginnings of names with `*`. Example: `[shop, team-a-*]`."),
+  secretNamespace: name().describe("Namespace of every Secret that it refers to. Example: `worktide-system`."),
+};
+
+/** The same for a whole cluster: who runs the cluster says which namespaces may use it. */
+export function clusterQueueConnectionSchema(brokers: readonly AnyBroker[]) {
+  const spec = z.strictObject({ ...clusterFields, ...settings(brokers) }).superRefine(oneOf(brokers));
+  return z.strictObject({
+    apiVersion: z.literal(apiVersion).describe("Version of this schema."),
+    kind: z.literal("ClusterQueueConnection").describe("Kind of this document."),
+    metadata: clusterMetadata.describe("Name."),
+    spec: spec.describe(`${purpose} Many namespaces can use it without seeing the credential.`),
+  });
+}
+
+const settings = (brokers: readonly AnyBroker[]) =>
+  Object.fromEntries(brokers.map((broker) => [broker.type, broker.settings.strict().optional().describe(broker.summary)]));
+
+const oneOf = (brokers: readonly AnyBroker[]) => (value: Readonly<Record<string, unknown>>, context: z.RefinementCtx) => {
+  const types = brokers.map((broker) => broker.type);
+  const given = types.filter((type) => Object.hasOwn(value, type));
+  if (given.length === 1) return;
+  const found = given.length === 0 ? "none" : given.map((type) => `\`${type}\``).join(" and ");
+  const message = `must have exactly one of ${types.map((type) => `\`${type}\``).join(", ")}; found ${found}`;
+  complain(context, "one-broker", given[1] ? [given[1]] : [], message, { unlessUnknown: given.length === 0 });
+};

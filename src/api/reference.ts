@@ -2,7 +2,7 @@ import type { AnyScaler } from "../core/contract.ts";
 import type { Api } from "./define.ts";
 import { formatDuration } from "./duration.ts";
 import { type JsonSchema, mustBe } from "./json-schema.ts";
-import type { Kind } from "./meta.ts";
+import { type Kind, kinds } from "./meta.ts";
 
 /** One generated file: its path from the root of the repository. */
 export type Page = Readonly<{ path: string; text: string }>;
@@ -18,12 +18,13 @@ export function referencePages(api: Api, guides: ReadonlyMap<string, string> = n
   return [
     kindPage(api, "ScaledWorker", "scaledworker"),
     kindPage(api, "QueueConnection", "queueconnection"),
+    kindPage(api, "ClusterQueueConnection", "clusterqueueconnection"),
     ...api.scalers.map((scaler) => scalerPage(scaler, triggerSchema(api), guides.get(scaler.type))),
     { path: "docs/reference/scalers/README.md", text: scalerList(api.scalers) },
-    ...(["ScaledWorker", "QueueConnection"] as const).map((kind) => schemaFile(kind.toLowerCase(), published(api.json[kind]))),
+    ...kinds.map((kind) => schemaFile(kind.toLowerCase(), published(api.json[kind]))),
     schemaFile("worktide", {
-      description: "A document of a file for `worktide run -f`.",
-      oneOf: [{ $ref: "scaledworker.schema.json" }, { $ref: "queueconnection.schema.json" }],
+      description: "A document for `worktide run -f`, or for a cluster.",
+      oneOf: kinds.map((kind) => ({ $ref: `${kind.toLowerCase()}.schema.json` })),
     }),
   ];
 }
@@ -38,9 +39,10 @@ const schemaFile = (name: string, schema: object): Page => ({
   text: `${JSON.stringify({ $schema: "https://json-schema.org/draft/2020-12/schema", ...schema }, null, 2)}\n`,
 });
 
-/** Without `must`, which only our own messages use. */
+/** Without our own additions. */
 function published(value: JsonSchema): object {
-  return JSON.parse(JSON.stringify(value, (key, inner) => (key === "must" && typeof inner === "string" ? undefined : inner)));
+  const own = ["must", "place", "instead"];
+  return JSON.parse(JSON.stringify(value, (key, inner) => (own.includes(key) && typeof inner === "string" ? undefined : inner)));
 }
 
 function kindPage(api: Api, kind: Kind, file: string): Page {

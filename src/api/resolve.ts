@@ -1,13 +1,20 @@
 import { createHash } from "node:crypto";
 import { isAbsolute, join } from "node:path";
+import type { z } from "zod";
 import type { AnyScaler } from "../core/contract.ts";
 import type { Rules, TriggerRule } from "../core/spec.ts";
+import type { Api } from "./define.ts";
 import { goalOf } from "./goal.ts";
+import type { jobTarget } from "./job-target.ts";
+import { annotatedPause, joined, type Pause } from "./pause.ts";
+import { admits } from "./reference-check.ts";
 import type { ScaledWorkerDocument, TriggerSpec } from "./scaled-worker.ts";
 
 /** How a trigger reaches its queue. */
 export type ConnectionRef =
   | Readonly<{ kind: "named"; namespace: string; name: string }>
+  /** A ClusterQueueConnection, asked for from this namespace. */
+  | Readonly<{ kind: "cluster"; namespace: string; name: string }>
   | Readonly<{ kind: "inline"; type: string; settings: unknown }>;
 
 /** One trigger for the observer; the rules' half of it stands in {@link Rules.triggers}, in the same order. */
@@ -31,32 +38,74 @@ export type ProcessTarget = Readonly<{
   logs: "Prefix" | "File" | "Discard";
 }>;
 
+/** Anything with a `/scale` subresource, in the namespace of the ScaledWorker. */
+export type ScaleTarget = Readonly<{
+  kind: "scale";
+  ref: Readonly<{ apiVersion: string; kind: string; name: string }>;
+}>;
+
+type Labels = Readonly<Record<string, string>>;
+
+/** Jobs of Kubernetes: one replica is one Job. */
+export type JobTarget = Readonly<{
+  kind: "job";
+  template: Readonly<{
+    metadata: Readonly<{ labels: Labels; annotations: Labels }>;
+    /** A JobSpec of batch/v1 as it was declared; its pods' `restartPolicy` and `containers` are known to be there. */
+    spec: Readonly<Record<string, unknown>>;
+  }>;
+  /** Equal for templates that mean the same: to tell Jobs of a former template. */
+  templateDigest: string;
+  /** `One`: a pod takes one job and ends. `Many`: it works until none is left. */
+  takes: "One" | "Many";
+  /** `Keep`: running Jobs of a former template go on. `Replace`: they are removed. */
+  onTemplateChange: "Keep" | "Replace";
+  successfulJobsHistoryLimit: number;
+  failedJobsHistoryLimit: number;
+  /** After so many failures in a row no Job is made for `initialMs`, doubled with each further one, at most `maxMs`. */
+  backoff: Readonly<{ afterFailures: number; initialMs: number; maxMs: number }>;
+}>;
+
+/** What is scaled: `process` on this machine, the others in a cluster. */
+export type TargetSpec = ProcessTarget | ScaleTarget | JobTarget;
+
 /** A ScaledWorker as the control loop takes it: defaults applied, times in ms. */
 export type ScaledWorker = Readonly<{
   namespace: string;
   name: string;
   /** "namespace/name". */
   key: string;
-  /** 1 when parsed; {@link carryGenerations} raises it with each change. */
+  /** `metadata.uid`: of an object of the API server only. */
+  uid?: string;
+  /** `metadata.generation`; in a file 1 when parsed, and {@link carryGenerations} raises it with each change. */
   generation: number;
   /** Equal for documents that mean the same, whatever their layout. */
   digest: string;
   rules: Rules;
   triggers: readonly Trigger[];
-  target: ProcessTarget;
-  /** When `spec.pause` ends by itself: wall clock, ms since 1970. The rules hold the pause until it is taken out. */
-  pauseUntil?: number;
+  target: TargetSpec;
+  /** What becomes of the target when the ScaledWorker is deleted. */
+  onDelete: "Keep" | "Restore";
+  /** By spec and by annotation. The rules hold all of them: see {@link withoutEndedPauses}. */
+  pauses: readonly Pause[];
 }>;
 
-/** A QueueConnection; its settings as declared, with references to secrets in place of secrets. */
+/** A QueueConnection or ClusterQueueConnection; its settings as declared, with references to secrets in place of secrets. */
 export type QueueConnection = Readonly<{
+  kind: "QueueConnection" | "ClusterQueueConnection";
+  /** Where the Secrets are that it refers to: its own namespace, or the `secretNamespace` of a ClusterQueueConnection. */
   namespace: string;
   name: string;
+  /** See {@link connectionKey}. */
   key: string;
+  /** Of a ClusterQueueConnection: who may use it. */
+  namespaces?: readonly string[];
   type: string;
   settings: unknown;
   digest: string;
 }>;
+
+export type ConnectionDocument = ReturnType<Api["queueConnection"]["parse"] | Api["clusterQueueConnection"]["parse"]>;
 
 /** @param folder Folder of the file: relative paths count from it. */
 export function resolveWorker(document: ScaledWorkerDocument, scalers: readonly AnyScaler[], folder: string): ScaledWorker {
@@ -64,35 +113,79 @@ export function resolveWorker(document: ScaledWorkerDocument, scalers: readonly 
   const { name, namespace } = metadata;
   const triggers = spec.triggers.map((trigger) => resolveTrigger(trigger, scalers, namespace));
   const rules = rulesOf(document, triggers);
-  const { command, cwd, env, stopSignal, stopGrace, logs } = spec.target.process;
-  const target = {
-    kind: "process",
-    command,
-    cwd: isAbsolute(cwd) ? cwd : join(folder, cwd),
-    env,
-    stopSignal,
-    stopGraceMs: stopGrace,
-    logs,
-  } as const;
-  const pauseUntil = spec.pause?.until === undefined ? {} : { pauseUntil: Date.parse(spec.pause.until) };
+  const target = resolveTarget(spec.target, folder);
+  const { onDelete } = spec;
+  const pauses = pausesOf(document);
   const named = triggers.map(({ scaler, ...rest }) => ({ ...rest, scaler: scaler.type }));
-  const digest = digestOf({ rules, triggers: named, target, ...pauseUntil });
-  return { namespace, name, key: `${namespace}/${name}`, generation: 1, digest, rules, triggers, target, ...pauseUntil };
+  const digest = digestOf({ rules, triggers: named, target, onDelete, pauses });
+  return { namespace, name, key: `${namespace}/${name}`, generation: 1, digest, rules, triggers, target, onDelete, pauses };
+}
+
+/** @throws Error where the document did not pass the schema. */
+function resolveTarget({ process, job, ...object }: ScaledWorkerDocument["spec"]["target"], folder: string): TargetSpec {
+  if (job !== undefined) return resolveJob(job);
+  if (process !== undefined) {
+    const { cwd, stopGrace, ...rest } = process;
+    return { kind: "process", ...rest, cwd: isAbsolute(cwd) ? cwd : join(folder, cwd), stopGraceMs: stopGrace };
+  }
+  const { apiVersion = "apps/v1", kind, name } = object;
+  if (kind === undefined || name === undefined) throw new Error("a target without any of its kinds passed the schema");
+  return { kind: "scale", ref: { apiVersion, kind, name } };
+}
+
+function resolveJob({ template, backoff, ...rest }: z.output<typeof jobTarget>): JobTarget {
+  const { labels = {}, annotations = {} } = template.metadata ?? {};
+  const whole = { metadata: { labels, annotations }, spec: template.spec };
+  const { afterFailures, initial, max } = backoff;
+  return {
+    kind: "job",
+    template: whole,
+    templateDigest: digestOf(whole),
+    ...rest,
+    backoff: { afterFailures, initialMs: initial, maxMs: max },
+  };
+}
+
+/** The worker without the pauses that are over at this moment of the wall clock, ms since 1970; the same one where none is. */
+export function withoutEndedPauses(worker: ScaledWorker, now: number): ScaledWorker {
+  const pauses = worker.pauses.filter(({ until }) => until === undefined || until > now);
+  if (pauses.length === worker.pauses.length) return worker;
+  const { pause: _, ...rules } = worker.rules;
+  const pause = joined(pauses);
+  return { ...worker, pauses, rules: pause ? { ...rules, pause } : rules };
+}
+
+/** What the annotations ask for comes first: it is the newer wish. */
+function pausesOf({ metadata, spec }: ScaledWorkerDocument): readonly Pause[] {
+  const annotated = annotatedPause(metadata.annotations).pause;
+  if (spec.pause === undefined) return annotated === undefined ? [] : [annotated];
+  const { until, ...rest } = spec.pause;
+  const declared = { ...rest, ...(until === undefined ? {} : { until: Date.parse(until) }) };
+  return annotated === undefined ? [declared] : [annotated, declared];
 }
 
 function resolveTrigger(trigger: TriggerSpec, scalers: readonly AnyScaler[], namespace: string): Trigger {
   const fields: Readonly<Record<string, unknown>> = trigger;
   const scaler = scalers.find(({ type }) => fields[type] !== undefined);
   if (!scaler) throw new Error(`trigger ${trigger.name} has no scaler, and passed the schema`);
-  const { name, connection, inline } = trigger;
-  const reference: ConnectionRef =
-    connection === undefined
-      ? { kind: "inline", type: scaler.broker, settings: inline?.[scaler.broker] }
-      : { kind: "named", namespace, name: connection };
-  return { name, scaler, query: fields[scaler.type], connection: reference, intervalMs: trigger.every ?? scaler.everyMs };
+  const { name } = trigger;
+  const connection = referenceOf(trigger, scaler, namespace);
+  return { name, scaler, query: fields[scaler.type], connection, intervalMs: trigger.every ?? scaler.everyMs };
 }
 
-function rulesOf({ spec }: ScaledWorkerDocument, triggers: readonly Trigger[]): Rules {
+function referenceOf(
+  { connection, clusterConnection, inline }: TriggerSpec,
+  { broker }: AnyScaler,
+  namespace: string,
+): ConnectionRef {
+  if (connection !== undefined) return { kind: "named", namespace, name: connection };
+  if (clusterConnection !== undefined) return { kind: "cluster", namespace, name: clusterConnection };
+  return { kind: "inline", type: broker, settings: inline?.[broker] };
+}
+
+function rulesOf(document: ScaledWorkerDocument, triggers: readonly Trigger[]): Rules {
+  const { spec } = document;
+  const pause = joined(pausesOf(document));
   const { min, max, idle } = spec.replicas;
   const rules = spec.triggers.map(
     ({ name, goal, activation }, index): TriggerRule => ({
@@ -112,17 +205,39 @@ function rulesOf({ spec }: ScaledWorkerDocument, triggers: readonly Trigger[]): 
     ...(spec.fallback ? { fallback: spec.fallback } : {}),
     staleAfterMs: spec.staleAfter,
     mode: spec.mode,
-    ...(spec.pause ? { pause: { directions: spec.pause.directions, reason: spec.pause.reason } } : {}),
+    ...(pause ? { pause } : {}),
   };
 }
 
-export function resolveConnection(
-  metadata: { name: string; namespace: string },
-  type: string,
-  settings: unknown,
-): QueueConnection {
-  const { name, namespace } = metadata;
-  return { namespace, name, key: `${namespace}/${name}`, type, settings, digest: digestOf({ type, settings }) };
+/** Throws where the document did not pass the schema. */
+export function resolveConnection(document: ConnectionDocument): QueueConnection {
+  const { kind, metadata } = document;
+  const { namespaces, secretNamespace, ...byType }: Readonly<Record<string, unknown>> = document.spec;
+  const [entry] = Object.entries(byType);
+  if (entry === undefined) throw new Error("a connection without a broker passed the schema");
+  const [type, settings] = entry;
+  const { name } = metadata;
+  const digest = digestOf({ type, settings, namespaces, secretNamespace });
+  if (kind === "QueueConnection") {
+    const { namespace } = document.metadata;
+    return { kind, namespace, name, key: connectionKey({ kind: "named", namespace, name }), type, settings, digest };
+  }
+  const { spec } = document;
+  const key = connectionKey({ kind: "cluster", name });
+  return { kind, namespace: spec.secretNamespace, namespaces: spec.namespaces, name, key, type, settings, digest };
+}
+
+/** By what a connection is found: "namespace/name", or "name" of a ClusterQueueConnection. */
+export function connectionKey(
+  ref: Readonly<{ kind: "named"; namespace: string; name: string } | { kind: "cluster"; name: string }>,
+): string {
+  return ref.kind === "named" ? `${ref.namespace}/${ref.name}` : ref.name;
+}
+
+/** Whether ScaledWorkers of this namespace may use a connection. */
+export function mayUse(connection: QueueConnection, namespace: string): boolean {
+  if (connection.namespaces === undefined) return connection.namespace === namespace;
+  return admits(connection.namespaces, namespace);
 }
 
 /** The workers of a new version of the files, each with the generation that follows from the one before it. */

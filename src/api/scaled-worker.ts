@@ -2,48 +2,10 @@ import { z } from "zod";
 import type { AnyBroker, AnyScaler } from "../core/contract.ts";
 import { behavior, fallback, pause, replicas, scaleDown } from "./behavior.ts";
 import { duration } from "./duration.ts";
-import { name as nameField, text, variable, whole } from "./fields.ts";
+import { clusterOnly, name as nameField, whole } from "./fields.ts";
 import { goal } from "./goal.ts";
 import { apiVersion, complain, metadata } from "./meta.ts";
-
-/** Local worker processes. */
-const process = z.strictObject({
-  command: z
-    .array(text(4096, 0))
-    .min(1)
-    .max(256)
-    .describe(
-      "Program and its arguments, without a shell; `${WORKTIDE_WORKER_ID}` stands for the name of each process. " +
-        'Example: `["node", "worker.js"]`.',
-    ),
-  cwd: text(4096).default(".").describe("Working folder, relative to this file. Example: `./app`."),
-  env: z
-    .record(variable(), text(32768, 0))
-    .default({})
-    .describe("Environment on top of Worktide's own; values are strings. Example: `{ QUEUE: mails }`."),
-  stopSignal: z
-    .enum(["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"])
-    .default("SIGTERM")
-    .describe("What asks a process to finish its jobs and end. Example: `SIGINT`."),
-  stopGrace: duration({ min: "0s", max: "24h" })
-    .prefault("30s")
-    .describe(
-      "How long it may take to end before it is killed, and its children with it; longer where it holds a job and `protect` is " +
-        "`busy`. Children that left its process group (setsid, daemons) are not ended with it. Example: `10m`.",
-    ),
-  logs: z
-    .enum(["Prefix", "File", "Discard"])
-    .default("Prefix")
-    .describe(
-      "Output of the processes. `Prefix`: on ours, each line with the name in front, without the secrets that Worktide knows and " +
-        "without control characters, cut at 16 KiB. `File`: one file each. `Discard`: nowhere. The files (of `Prefix` too) " +
-        "are in the state folder, `pools/…/logs`, as the worker wrote them, for nobody but you to read (0600). Example: `File`.",
-    ),
-});
-
-const target = z.strictObject({
-  process: process.describe("Local processes: one replica is one process."),
-});
+import { target } from "./target.ts";
 
 /** A trigger without the scalers' own fields, which stand beside these. */
 const triggerFields = {
@@ -52,6 +14,10 @@ const triggerFields = {
     .meta({ must: "must be the name of a QueueConnection (an address in its place stands under `inline`)" })
     .optional()
     .describe("QueueConnection in the same namespace that leads to the queue. Example: `main`."),
+  clusterConnection: nameField()
+    .meta({ must: "must be the name of a ClusterQueueConnection", ...clusterOnly("use `connection`") })
+    .optional()
+    .describe("Instead of `connection`: a ClusterQueueConnection that lets this namespace use it. Example: `shared`."),
   goal: goal.describe("What the queue asks for. Exactly one of four."),
   activation: whole(0, 1_000_000_000)
     .default(0)
@@ -75,11 +41,13 @@ function trigger(scalers: readonly AnyScaler[], brokers: readonly AnyBroker[]) {
     .describe(
       "The address in place of `connection`, without any credential. Example: `{ redis: { url: redis://127.0.0.1:6379 } }`.",
     );
-  const { name, connection, ...rest } = triggerFields;
+  const { name, connection, clusterConnection, ...rest } = triggerFields;
   // The keys of scalers are known at run time only: to types, a trigger is its common part.
-  const fields = { name, connection, inline, ...Object.fromEntries(own), ...rest } as typeof triggerFields;
+  const fields = { name, connection, clusterConnection, inline, ...Object.fromEntries(own), ...rest } as typeof triggerFields;
   return z.strictObject(fields).superRefine((value, context) => checkTrigger(value, scalers, context));
 }
+
+const connectionWays = ["connection", "clusterConnection", "inline"] as const;
 
 function checkTrigger(value: TriggerSpec, scalers: readonly AnyScaler[], context: z.RefinementCtx): void {
   const types = scalers.map((scaler) => scaler.type);
@@ -93,11 +61,12 @@ function checkTrigger(value: TriggerSpec, scalers: readonly AnyScaler[], context
     return;
   }
   const broker = given[0]?.broker ?? "";
-  if (value.connection === undefined && value.inline === undefined) {
+  const [first, second] = connectionWays.filter((way) => value[way] !== undefined);
+  if (first === undefined) {
     const message = `must have \`connection\`: the name of a QueueConnection with \`${broker}\``;
-    complain(context, "missing-connection", [], message, { unlessInvalid: ["connection", "inline"] });
-  } else if (value.connection !== undefined && value.inline !== undefined) {
-    complain(context, "one-connection", ["inline"], "must not stand beside `connection`");
+    complain(context, "missing-connection", [], message, { unlessInvalid: connectionWays });
+  } else if (second !== undefined) {
+    complain(context, "one-connection", [second], `must not stand beside \`${first}\``);
   } else if (value.inline !== undefined && Object.keys(value.inline).join() !== broker) {
     complain(context, "connection-type", ["inline"], `must have exactly \`${broker}\`, which \`${given[0]?.type}\` reads from`);
   }
@@ -122,7 +91,17 @@ const specFields = {
     .enum(["Scale", "Observe"])
     .default("Scale")
     .describe("`Observe` decides and explains, and changes nothing. Example: `Observe`."),
-  pause: pause.optional().describe("Holds the size still."),
+  pause: pause
+    .optional()
+    .describe("Holds the size still. The annotations `worktide.dev/paused`, `…/paused-until` and `…/paused-reason` do the same."),
+  onDelete: z
+    .enum(["Keep", "Restore"])
+    .default("Keep")
+    .meta(clusterOnly("leave it out"))
+    .describe(
+      "What happens to the target when this ScaledWorker is deleted. `Keep`: it keeps its size. `Restore`: it gets the size back that " +
+        "it had before, for which this ScaledWorker carries a finalizer. Not for `job`. Example: `Restore`.",
+    ),
 };
 
 /** The whole document, for these scalers and brokers. */

@@ -1,21 +1,29 @@
 import { z } from "zod";
 import { BrokerError } from "../core/contract.ts";
-import { name, text, variable } from "./fields.ts";
+import { clusterOnly, localOnly, objectName, text, variable } from "./fields.ts";
 import { redact } from "./redact.ts";
+
+/** Whoever may write a QueueConnection in a cluster must not read the environment and files of the controller by it. */
+const inCluster = "use `secretKeyRef`";
 
 /** Where a secret stands. A field `xFrom` of this shape gives the setting `x`. Exactly one place. */
 export const secretReference = () =>
   z
     .strictObject({
-      env: variable().optional().describe("Environment variable of Worktide that holds it. Example: `REDIS_PASSWORD`."),
+      env: variable()
+        .meta(localOnly(inCluster))
+        .optional()
+        .describe("Environment variable of Worktide that holds it. Example: `REDIS_PASSWORD`."),
       file: text(4096)
+        .meta(localOnly(inCluster))
         .optional()
         .describe("File that holds it; a line end at its end does not count. Read at each dial. Example: `/run/secrets/redis`."),
       secretKeyRef: z
         .strictObject({
-          name: name().describe("Secret in the same namespace. Example: `redis`."),
+          name: objectName().describe("Secret in the same namespace. Example: `redis`."),
           key: text(253).describe("Key within it. Example: `password`."),
         })
+        .meta(clusterOnly("use `env` or `file`"))
         .optional()
         .describe("Key of a Kubernetes Secret; in a cluster only. Example: `{ name: redis, key: password }`."),
     })
@@ -35,8 +43,11 @@ export type SecretReaders = Readonly<{
   env(variable: string): string | undefined;
   file(path: string, signal: AbortSignal): Promise<string | undefined>;
   /** Present in a cluster. */
-  secret?(name: string, key: string, signal: AbortSignal): Promise<string | undefined>;
+  secret?(place: Readonly<{ namespace: string; name: string; key: string }>, signal: AbortSignal): Promise<string | undefined>;
 }>;
+
+/** The readers, and the namespace of every Secret that the settings refer to. */
+export type SecretSource = SecretReaders & Readonly<{ namespace?: string }>;
 
 type Tree = Readonly<Record<string, unknown>>;
 
@@ -46,13 +57,13 @@ type Tree = Readonly<Record<string, unknown>>;
  */
 export async function resolveSecrets<Settings>(
   settings: Settings,
-  readers: SecretReaders,
+  readers: SecretSource,
   signal: AbortSignal,
 ): Promise<Settings> {
   return (await resolveValue(settings, readers, signal)) as Settings;
 }
 
-async function resolveValue(value: unknown, readers: SecretReaders, signal: AbortSignal): Promise<unknown> {
+async function resolveValue(value: unknown, readers: SecretSource, signal: AbortSignal): Promise<unknown> {
   if (Array.isArray(value)) return Promise.all(value.map((item) => resolveValue(item, readers, signal)));
   if (!isTree(value)) return value;
   const entries = Object.entries(value).map(async ([key, inner]) => {
@@ -62,7 +73,7 @@ async function resolveValue(value: unknown, readers: SecretReaders, signal: Abor
   return Object.fromEntries(await Promise.all(entries));
 }
 
-async function readSecret(reference: SecretReference, readers: SecretReaders, signal: AbortSignal): Promise<string> {
+async function readSecret(reference: SecretReference, readers: SecretSource, signal: AbortSignal): Promise<string> {
   const { env, file, secretKeyRef } = reference;
   if (env !== undefined) return present(readers.env(env), `environment variable ${env}`, "is not set");
   if (file !== undefined) {
@@ -72,7 +83,11 @@ async function readSecret(reference: SecretReference, readers: SecretReaders, si
   if (secretKeyRef === undefined) throw unreadable("the secret reference names no place");
   const title = `Secret '${secretKeyRef.name}', key '${secretKeyRef.key}'`;
   if (!readers.secret) throw unreadable(`${title} can be read in a cluster only: use \`env\` or \`file\``);
-  return present(await readers.secret(secretKeyRef.name, secretKeyRef.key, signal), title, "does not exist");
+  return present(
+    await readers.secret({ namespace: readers.namespace ?? "default", ...secretKeyRef }, signal),
+    title,
+    "does not exist",
+  );
 }
 
 async function readFile(path: string, readers: SecretReaders, signal: AbortSignal): Promise<string | undefined> {

@@ -1,9 +1,10 @@
+import { findingText, isError } from "../api/finding.ts";
 import type { Parsed } from "../api/parse.ts";
 import { brokers } from "../brokers/brokers.ts";
 import { connectionSource } from "../control/connections.ts";
 import { plural, readingText } from "../core/words.ts";
 import { createObserver } from "../observe/create-observer.ts";
-import { findingLine, isError, readDeclared } from "./declared.ts";
+import { readDeclared } from "./declared.ts";
 import { secretReaders } from "./secrets.ts";
 import type { World } from "./world.ts";
 
@@ -22,7 +23,7 @@ export async function checkCommand({ file, json, connect }: CheckFlags, world: W
     const counts = { workers: workers.length, connections: connections.length };
     world.stdout.write(`${JSON.stringify({ version: 1, findings, ...counts, answers }, null, 2)}\n`);
   } else {
-    for (const finding of findings) world.stdout.write(`${findingLine(finding)}\n`);
+    for (const finding of findings) world.stdout.write(`${findingText(finding)}\n`);
     for (const { worker, trigger, ok, text } of answers) world.stdout.write(`${ok ? "✔" : "✖"} ${worker}, ${trigger}: ${text}\n`);
     const found = `fine: ${plural(workers.length, "ScaledWorker")}, ${plural(connections.length, "QueueConnection")}`;
     world.stdout.write(`${file}: ${errors === 0 ? (silence(answers) ?? found) : plural(errors, "error")}\n`);

@@ -2,7 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { scalers } from "../../scalers/index.ts";
 import { type Api, defineApi } from "../api/define.ts";
-import type { Finding } from "../api/finding.ts";
+import type { Place } from "../api/fields.ts";
 import { type Parsed, parseDocuments } from "../api/parse.ts";
 import { brokers } from "../brokers/brokers.ts";
 import { UsageError } from "./usage-error.ts";
@@ -10,12 +10,17 @@ import type { World } from "./world.ts";
 
 let api: Api | undefined;
 
-/** What stands in the file, and all that is wrong with it. Throws UsageError when it cannot be read at all. */
-export function readDeclared(file: string, { cwd }: Pick<World, "cwd">): Parsed {
+/**
+ * What stands in the file, and all that is wrong with it. Throws UsageError when it cannot be read at all.
+ *
+ * @param place Where its documents are put to work. Default: where they can.
+ */
+export function readDeclared(file: string, { cwd }: Pick<World, "cwd">, place?: Place): Parsed {
   api ??= defineApi(scalers, brokers);
   const path = resolve(cwd, file);
   const shown = relative(cwd, path);
-  return parseDocuments(readText(path, file), { api, file: shown.startsWith("..") ? path : shown, folder: resolve(path, "..") });
+  const named = shown.startsWith("..") ? path : shown;
+  return parseDocuments(readText(path, file), { api, file: named, folder: resolve(path, ".."), ...(place && { place }) });
 }
 
 function readText(path: string, file: string): string {
@@ -33,12 +38,3 @@ function readText(path: string, file: string): string {
     throw unreadable(code === "ENOENT" ? "there is no such file" : String(code), cause);
   }
 }
-
-/** `file:line:column: error: message`, as compilers say it, so that editors can jump there. */
-export function findingLine({ file, line, column, severity, path, message, document }: Finding): string {
-  // Most messages name the field themselves.
-  const where = path === undefined || message.includes(`\`${path}\``) ? "" : `${path}: `;
-  return `${file}:${line}:${column}: ${severity}: ${where}${message}${document === undefined ? "" : ` (${document})`}`;
-}
-
-export const isError = ({ severity }: Finding): boolean => severity === "error";

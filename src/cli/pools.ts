@@ -65,11 +65,13 @@ export function createPools({ stateDir, world, log, history, output }: PoolsHous
 
   return {
     async open(worker, { observations, rules }) {
+      const spec = worker.target;
+      if (spec.kind !== "process") throw new Error(`${worker.key} has no local processes`); // the check of the file lets none through
       const folder = take(folderOf(worker, world.env));
       const target = await createProcessTarget({
         ...shared,
         name: poolOf(worker),
-        spec: worker.target,
+        spec,
         get protect() {
           return rules().scaleDown.protect;
         },

@@ -1,7 +1,8 @@
 import { dirname, join, resolve } from "node:path";
+import { findingText, isError } from "../api/finding.ts";
 import { type Config, ConfigError, readConfig } from "../config.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
-import { findingLine, isError, readDeclared } from "./declared.ts";
+import { readDeclared } from "./declared.ts";
 import { followFile } from "./follow.ts";
 import { lockState } from "./lock.ts";
 import { type Running, startWorktide } from "./start.ts";
@@ -29,8 +30,8 @@ export async function runCommand(flags: RunFlags, world: World): Promise<number>
   using following = followFile(resolve(world.cwd, file), () => {
     edits = edits.then(async () => reload(await started.promise, file, log, world));
   });
-  const parsed = readDeclared(file, world);
-  for (const finding of parsed.findings) world.stderr.write(`${findingLine(finding)}\n`);
+  const parsed = readDeclared(file, world, "local");
+  for (const finding of parsed.findings) world.stderr.write(`${findingText(finding)}\n`);
   if (parsed.findings.some(isError)) return 1;
 
   const stateDir = stateDirOf(file, config.state, world);
@@ -67,8 +68,8 @@ export async function startOrExplain<Started>(start: () => Promise<Started>): Pr
 /** A broken edit keeps the last good one in force. */
 async function reload(running: Running, file: string, log: Log, world: World): Promise<void> {
   try {
-    const parsed = readDeclared(file, world);
-    for (const finding of parsed.findings) log[isError(finding) ? "error" : "warn"]({}, findingLine(finding));
+    const parsed = readDeclared(file, world, "local");
+    for (const finding of parsed.findings) log[isError(finding) ? "error" : "warn"]({}, findingText(finding));
     if (parsed.findings.some(isError)) {
       running.refused(`the edit of ${file} has errors, the version before it is in force: worktide check -f ${file}`);
       log.error({ file }, "the edit has errors: the version before it stays in force");

@@ -1,10 +1,13 @@
 import { createHash } from "node:crypto";
-import type { ConnectionRef, QueueConnection } from "../api/resolve.ts";
+import { type ConnectionRef, connectionKey, mayUse, type QueueConnection } from "../api/resolve.ts";
 import { resolveSecrets, type SecretReaders } from "../api/secrets.ts";
 import { type AnyBroker, BrokerError } from "../core/contract.ts";
 import type { ConnectionSource } from "../observe/observer.ts";
 
-/** Where a trigger connects: a QueueConnection by name, or an inline address. Throws BrokerError when there is none. */
+/**
+ * Where a trigger connects: a connection by name, or an inline address. Throws BrokerError when there is none, or one
+ * that the namespace may not use.
+ */
 export function connectionSource(
   ref: ConnectionRef,
   house: Readonly<{
@@ -13,23 +16,23 @@ export function connectionSource(
     readers: SecretReaders;
   }>,
 ): ConnectionSource {
-  const found = ref.kind === "named" ? house.connections.get(`${ref.namespace}/${ref.name}`) : ref;
-  if (found === undefined) {
-    throw new BrokerError({ kind: "missing", message: `there is no QueueConnection ${describe(ref)}` });
-  }
+  const found = ref.kind === "inline" ? ref : connectionOf(ref, house.connections);
   const { type, settings } = found;
   const broker = house.brokers.get(type);
   if (broker === undefined) throw new BrokerError({ kind: "missing", message: `there is no broker of type ${type}` });
   // Ten thousand triggers of one QueueConnection share one source.
   const known = sources.get(found);
   if (known?.readers === house.readers) return known.source;
+  const namespace = found.kind === "inline" ? "" : found.namespace;
+  // Secrets of one name in two namespaces are two secrets: connections that refer to them are never shared.
+  const credential = JSON.stringify(settings)?.includes('"secretKeyRef"') ? namespace : "";
   const source: ConnectionSource = {
     type,
-    name: ref.kind === "named" ? `${ref.namespace}/${ref.name}` : broker.address(settings),
+    name: found.kind === "inline" ? broker.address(settings) : found.key,
     key: createHash("sha256")
-      .update(JSON.stringify([type, settings]))
+      .update(JSON.stringify([type, settings, credential]))
       .digest("hex"),
-    settings: (signal) => resolveSecrets(settings, house.readers, signal),
+    settings: (signal) => resolveSecrets(settings, { ...house.readers, namespace }, signal),
   };
   sources.set(found, { source, readers: house.readers });
   return source;
@@ -38,6 +41,14 @@ export function connectionSource(
 /** By what declares them, which never changes. */
 const sources = new WeakMap<object, Readonly<{ source: ConnectionSource; readers: SecretReaders }>>();
 
-function describe(ref: ConnectionRef): string {
-  return ref.kind === "named" ? `${ref.namespace}/${ref.name}` : ref.type;
+function connectionOf(
+  ref: Exclude<ConnectionRef, { kind: "inline" }>,
+  connections: ReadonlyMap<string, QueueConnection>,
+): QueueConnection {
+  const key = connectionKey(ref);
+  const kind = ref.kind === "named" ? "QueueConnection" : "ClusterQueueConnection";
+  const found = connections.get(key);
+  if (found === undefined) throw new BrokerError({ kind: "missing", message: `there is no ${kind} ${key}` });
+  if (mayUse(found, ref.namespace)) return found;
+  throw new BrokerError({ kind: "auth", message: `${kind} ${key} does not let namespace '${ref.namespace}' use it` });
 }

@@ -1,4 +1,4 @@
-import type { QueueConnection, ScaledWorker } from "../api/resolve.ts";
+import { type QueueConnection, type ScaledWorker, withoutEndedPauses } from "../api/resolve.ts";
 import type { SecretReaders } from "../api/secrets.ts";
 import type { AnyBroker, Observation } from "../core/contract.ts";
 import type { Rules } from "../core/spec.ts";
@@ -96,18 +96,20 @@ export function createController(house: ControllerHouse): Controller {
 
   /** A pause with an end is over when the wall clock says so, which may be set meanwhile: looked at once a minute. */
   const resumeLater = (worker: ScaledWorker, triggers: readonly WatchedTrigger[]) => {
-    if (worker.pauseUntil === undefined) return;
-    const left = worker.pauseUntil - house.wallClock();
+    const left = worker.pauses.flatMap(({ until }) => (until === undefined ? [] : until - house.wallClock()));
+    if (left.length === 0) return;
     const timer = setTimeout(
       () => {
         const present = managed.get(worker.key);
         if (present?.worker !== worker) return;
-        if (house.wallClock() < (worker.pauseUntil ?? 0)) return resumeLater(worker, triggers);
-        const { pause: _, ...rules } = worker.rules;
-        managed.set(worker.key, { worker: { ...worker, rules }, loop: present.loop });
-        present.loop.update(rules, triggers);
+        const next = withoutEndedPauses(worker, house.wallClock());
+        if (next !== worker) {
+          managed.set(worker.key, { worker: next, loop: present.loop });
+          present.loop.update(next.rules, triggers);
+        }
+        resumeLater(next, triggers);
       },
-      Math.min(Math.max(0, left), 60_000),
+      Math.min(Math.max(0, Math.min(...left)), 60_000),
     );
     timer.unref();
   };

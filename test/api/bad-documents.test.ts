@@ -323,9 +323,15 @@ const cases: readonly Case[] = [
     edited("kind: ScaledWorker", "kind: ScaledWorkers"),
     9,
     7,
-    "`kind` must be one of 'QueueConnection', 'ScaledWorker'; found 'ScaledWorkers': did you mean 'ScaledWorker'?",
+    "`kind` must be one of 'QueueConnection', 'ClusterQueueConnection', 'ScaledWorker'; found 'ScaledWorkers': did you mean 'ScaledWorker'?",
   ],
-  ["no kind", edited("kind: ScaledWorker\n", ""), 8, 1, "`kind` must be one of 'QueueConnection', 'ScaledWorker'; it is missing"],
+  [
+    "no kind",
+    edited("kind: ScaledWorker\n", ""),
+    8,
+    1,
+    "`kind` must be one of 'QueueConnection', 'ClusterQueueConnection', 'ScaledWorker'; it is missing",
+  ],
   [
     "another version",
     edited("v1alpha1\nkind: Sc", "v1\nkind: Sc"),

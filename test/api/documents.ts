@@ -34,5 +34,6 @@ export function edited(from: string, to: string): string {
   return good.replace(from, to);
 }
 
-/** What is said of a file, one line each. */
-export const findings = (text: string): readonly string[] => parse(text).findings.map(findingText);
+/** What is said of a file, one line each, without the title of the document. */
+export const findings = (text: string): readonly string[] =>
+  parse(text).findings.map(({ document: _, ...finding }) => findingText(finding));

@@ -65,7 +65,8 @@ describe("a right file", () => {
     assert.equal(rules.behavior.scaleDown.stabilizationWindowSeconds, 300);
     assert.deepEqual(rules.fallback, { afterFailures: 5, replicas: 2 });
     assert.deepEqual(rules.pause, { directions: "Down", reason: "moving, ann" });
-    assert.equal(worker.pauseUntil, Date.parse("2026-12-24T17:00:00Z"));
+    const until = Date.parse("2026-12-24T17:00:00Z");
+    assert.deepEqual(worker.pauses, [{ directions: "Down", reason: "moving, ann", until }]);
   });
 
   for (const queue of ["a:b:c", "grüße", "почта", "メール", "📬", "{tag}:jobs", "with space", "-", "null", "123", "a'b\"c"]) {
@@ -105,8 +106,12 @@ describe("a right file", () => {
   });
 
   it("has working folders that count from its own", () => {
-    assert.equal(parse(edited("worker.js]", "worker.js]\n      cwd: ../app"), "conf/w.yaml").workers[0]?.target.cwd, "app");
-    assert.equal(parse(edited("worker.js]", "worker.js]\n      cwd: /srv"), "conf/w.yaml").workers[0]?.target.cwd, "/srv");
+    const folderOf = (cwd: string) => {
+      const target = parse(edited("worker.js]", `worker.js]\n      cwd: ${cwd}`), "conf/w.yaml").workers[0]?.target;
+      return target?.kind === "process" ? target.cwd : assert.fail();
+    };
+    assert.equal(folderOf("../app"), "app");
+    assert.equal(folderOf("/srv"), "/srv");
   });
 
   it("is warned of when two pools would each size themselves by the whole of one queue", () => {

@@ -12,7 +12,8 @@ const readers = (over: Partial<SecretReaders> = {}): SecretReaders => ({
   ...over,
 });
 
-const resolve = (settings: unknown, over?: Partial<SecretReaders>) => resolveSecrets(settings, readers(over), signal);
+const resolve = (settings: unknown, over?: Partial<SecretReaders>) =>
+  resolveSecrets(settings, { ...readers(over), namespace: "shop" }, signal);
 
 /** The message of the `auth` problem that resolving these settings ends with. */
 async function refusal(settings: unknown, over?: Partial<SecretReaders>): Promise<string> {
@@ -63,7 +64,9 @@ describe("secrets", () => {
     assert.match(await refusal(settings), /^Secret 'redis', key 'password' can be read in a cluster only/);
     assert.equal(await refusal(settings, { secret: async () => undefined }), "Secret 'redis', key 'password' does not exist");
     assert.equal(await refusal(settings, { secret: async () => "" }), "Secret 'redis', key 'password' is empty");
-    assert.deepEqual(await resolve(settings, { secret: async (name, key) => `${name}/${key}` }), { password: "redis/password" });
+    assert.deepEqual(await resolve(settings, { secret: async (place) => Object.values(place).join("/") }), {
+      password: "shop/redis/password",
+    });
   });
 
   it("are read with the caller's signal, and its end is not taken for a missing file", async () => {

@@ -1,0 +1,69 @@
+import type { Rules } from "../core/spec.ts";
+import type { Complaint } from "./finding.ts";
+
+type Directions = NonNullable<Rules["pause"]>["directions"];
+
+/** A wish that the size be held still. */
+export type Pause = Readonly<{
+  directions: Directions;
+  reason: string;
+  /** When it ends by itself: wall clock, ms since 1970. Absent: never. */
+  until?: number;
+}>;
+
+/** What several pauses hold together, as the rules take it; undefined without any. */
+export function joined(pauses: readonly Pause[]): Rules["pause"] {
+  const [first] = pauses;
+  if (first === undefined) return undefined;
+  const directions = pauses.every((pause) => pause.directions === first.directions) ? first.directions : "Both";
+  const reasons = pauses.map(({ reason }) => reason).filter((reason) => reason !== "");
+  return { directions, reason: reasons.join("; ") };
+}
+
+/** The annotations that pause a ScaledWorker, for people in a hurry and for tools: beside `spec.pause`, not instead. */
+export const pauseAnnotations = {
+  paused: "worktide.dev/paused",
+  until: "worktide.dev/paused-until",
+  reason: "worktide.dev/paused-reason",
+} as const;
+
+const directionsOf: Readonly<Record<string, Directions | "None">> = {
+  true: "Both",
+  all: "Both",
+  up: "Up",
+  down: "Down",
+  false: "None",
+};
+
+const longestReason = 256;
+
+/** An RFC 3339 time. */
+const time = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/;
+
+/**
+ * What the annotations ask for, and what is wrong with them. One that cannot be read pauses nothing by itself: its
+ * complaint is an error, and a ScaledWorker with an error changes nothing.
+ */
+export function annotatedPause(
+  annotations: Readonly<Record<string, unknown>> = {},
+): Readonly<{ pause?: Pause; complaints: readonly Complaint[] }> {
+  const { paused, until, reason } = pauseAnnotations;
+  const [asked, end, why] = [annotations[paused], annotations[until], annotations[reason]];
+  const directions = asked === undefined ? "None" : directionsOf[String(asked).toLowerCase()];
+  const complaints: Complaint[] = [];
+  const wrong = (key: string, must: string) =>
+    complaints.push({
+      rule: "pause-annotation",
+      message: `annotation \`${key}\` ${must}`,
+      path: ["metadata", "annotations", key],
+    });
+  if (directions === undefined) wrong(paused, "must be one of 'true', 'up', 'down', 'false'");
+  const endMs = end === undefined ? undefined : Date.parse(String(end));
+  if (end !== undefined && (Number.isNaN(endMs) || !time.test(String(end)))) {
+    wrong(until, "must be a time such as '2026-12-24T18:00:00Z'");
+  }
+  if (asked === undefined && end !== undefined) wrong(until, `must stand beside \`${paused}\``);
+  if (complaints.length > 0 || directions === undefined || directions === "None") return { complaints };
+  const told = why === undefined || why === "" ? `annotation ${paused}` : String(why).slice(0, longestReason);
+  return { complaints, pause: { directions, reason: told, ...(endMs === undefined ? {} : { until: endMs }) } };
+}

@@ -1,0 +1,42 @@
+import { type Complaint, pathText } from "./finding.ts";
+import { didYouMean } from "./suggest.ts";
+
+/** What a connection offers, as far as it is known: whom it lets in, and which broker it leads to. */
+export type Offer = Readonly<{ type?: string | undefined; namespaces?: readonly string[] }>;
+
+export type Reference = Readonly<{
+  kind: "QueueConnection" | "ClusterQueueConnection";
+  name: string;
+  /** Of the ScaledWorker that refers to it. */
+  namespace: string;
+  path: readonly PropertyKey[];
+  /** Type of the broker that the trigger's scaler reads from, where it has one scaler. */
+  broker: string | undefined;
+  /** The connections that it could refer to. */
+  names: readonly string[];
+  found: Offer | undefined;
+}>;
+
+/** What is wrong with a trigger's reference to its connection. */
+export function wrongReference({ kind, name, namespace, path, broker, names, found }: Reference): Complaint | undefined {
+  const field = `\`${pathText(path)}\``;
+  if (found === undefined) {
+    const hint = didYouMean(name, names);
+    const others = names.length > 0 ? `there are '${names.slice(0, 10).join("', '")}'` : "there is none";
+    const where = kind === "QueueConnection" ? ` in namespace '${namespace}'` : "";
+    const way = hint ? `did you mean '${hint}'?` : others;
+    return { rule: "unknown-connection", message: `${field} must name a ${kind}${where}: ${way}; found '${name}'`, path };
+  }
+  if (found.namespaces !== undefined && !admits(found.namespaces, namespace)) {
+    const message = `${field} must name a ${kind} that lets namespace '${namespace}' use it: \`spec.namespaces\` of '${name}' does not`;
+    return { rule: "connection-namespace", message, path };
+  }
+  if (broker === undefined || found.type === undefined || found.type === broker) return undefined;
+  const message = `${field} must name a ${kind} with \`${broker}\`; '${name}' has \`${found.type}\``;
+  return { rule: "connection-type", message, path };
+}
+
+/** Whether a list of namespaces, or beginnings of them with `*`, has this one. */
+export function admits(namespaces: readonly string[], namespace: string): boolean {
+  return namespaces.some((one) => (one.endsWith("*") ? namespace.startsWith(one.slice(0, -1)) : namespace === one));
+}
