@@ -1,7 +1,7 @@
 import type { Observation, ProblemKind } from "../core/contract.ts";
 import type { Decision, Reason } from "../core/decision.ts";
 import type { Rules } from "../core/spec.ts";
-import type { TargetTrouble } from "../targets/target.ts";
+import { isPassing, type TargetTrouble } from "../targets/target.ts";
 
 export type ConditionType = "Ready" | "Active" | "ReadingsFresh" | "ScalingLimited" | "Paused";
 
@@ -17,6 +17,9 @@ export type ConditionReason =
   | "Forbidden"
   | "CannotStart"
   | "CrashLooping"
+  | "TargetNotFound"
+  | "TargetNotScalable"
+  | "Conflict"
   // Active
   | "WorkWaiting"
   | "WorkersBusy"
@@ -37,9 +40,11 @@ export type ConditionReason =
   | "WithinTolerance"
   | "ReadingsUnknown"
   | "Held"
+  | "WorkersFailing"
   | "DesiredWithinRange"
   // Paused
   | "PausedBySpec"
+  | "SetToZero"
   | "ObserveOnly"
   | "NotPaused";
 
@@ -98,13 +103,13 @@ function wallOf(when: number, { now, at }: ConditionInput): string {
  *
  * | case                                                      | status  | reason                           |
  * |-----------------------------------------------------------|---------|----------------------------------|
- * | the target cannot start workers, or they crash            | False   | CannotStart, CrashLooping        |
+ * | the target cannot be scaled, or its workers cannot start  | False   | by its trouble                   |
  * | a trigger fails for longer than 3 intervals and 60 s      | False   | by its problem: {@link failings} |
  * | no decision yet, or a trigger that was never read         | Unknown | Starting                         |
  * | otherwise                                                 | True    | Working                          |
  */
 function ready({ rules, observations, decision, trouble, now }: ConditionInput): Verdict {
-  if (trouble !== undefined && trouble.reason !== "StopOverdue") {
+  if (trouble !== undefined && !isPassing(trouble.reason)) {
     return { ...verdict("False", trouble.reason, trouble.message), from: trouble.since };
   }
   const graceOf = (index: number) => Math.max(graceMs, lateIntervals * (rules.triggers[index]?.intervalMs ?? 0));
@@ -210,6 +215,7 @@ const limits: Readonly<Partial<Record<Reason, ConditionReason>>> = {
   ZeroUnproven: "ReadingsUnknown",
   NewEpoch: "ReadingsUnknown",
   Paused: "Held",
+  WorkersFailing: "WorkersFailing",
 };
 
 function limited({ decision }: ConditionInput): Verdict {
@@ -218,11 +224,12 @@ function limited({ decision }: ConditionInput): Verdict {
   return reason === undefined ? verdict("False", "DesiredWithinRange", "") : verdict("True", reason, decision.summary);
 }
 
-function paused({ rules: { pause, mode } }: ConditionInput): Verdict {
+function paused({ rules: { pause, mode }, decision }: ConditionInput): Verdict {
   if (pause !== undefined) {
     const held = pause.directions === "Both" ? "held at its size" : `not scaled ${pause.directions.toLowerCase()}`;
     return verdict("True", "PausedBySpec", pause.reason === "" ? held : `${held}: ${pause.reason}`);
   }
+  if (decision?.rule === "target" && decision.reason === "Paused") return verdict("True", "SetToZero", decision.summary);
   if (mode === "Observe") return verdict("True", "ObserveOnly", "decides and explains, and changes nothing");
   return verdict("False", "NotPaused", "");
 }

@@ -1,7 +1,9 @@
 import type { Observation } from "../core/contract.ts";
 import type { Decision } from "../core/decision.ts";
+import type { Member } from "../core/spec.ts";
 import type { Watching } from "../observe/observer.ts";
 import type { Applied, Target } from "../targets/target.ts";
+import { quietersOf } from "./quieters.ts";
 
 /** What a scale-down needs of the loop around it. */
 export type Shrink = Readonly<{
@@ -51,35 +53,31 @@ export async function shrink(work: Shrink, signal: AbortSignal): Promise<Applied
 
 /** Those that may be considered further: quieted, or of a pool whose frameworks cannot quiet. */
 async function quietAll(work: Shrink, members: readonly string[]): Promise<readonly string[]> {
-  const quieters = quietersOf(work);
+  const quieters = quietersOf(work.watchings);
   if (quieters.length === 0) return members;
-  const notReady = new Set(
-    work.target
-      .pool()
-      ?.members?.filter((member) => !member.ready)
-      .map(({ id }) => id),
-  );
+  const known = membersOf(work);
   const outcomes = await Promise.all(
     members.map(async (member) => {
-      const answers = await Promise.allSettled(quieters.map((quiet) => quiet(member, true)));
+      const answers = await Promise.allSettled(quieters.map((quiet) => quiet(known.get(member) ?? { id: member }, true)));
       const failed = answers.find((answer) => answer.status === "rejected");
       if (failed === undefined) work.told(member, "quieted");
       // A worker that is not up cannot confirm, and has nothing to lose.
-      return failed === undefined || notReady.has(member);
+      return failed === undefined || known.get(member)?.ready === false;
     }),
   );
   return members.filter((_, index) => outcomes[index]);
 }
 
 async function letWork(work: Shrink, members: readonly string[], removed: ReadonlySet<string>): Promise<void> {
-  const quieters = quietersOf(work);
+  const quieters = quietersOf(work.watchings);
+  const known = membersOf(work);
   await Promise.all(
     members
       .filter((member) => !removed.has(member))
       .flatMap((member) =>
         quieters.map(async (quiet) => {
           try {
-            await quiet(member, false);
+            await quiet(known.get(member) ?? { id: member }, false);
             work.told(member, "unquieted");
           } catch (cause) {
             work.told(member, "unquieted", `failed: ${cause instanceof Error ? cause.message : String(cause)}`);
@@ -89,6 +87,6 @@ async function letWork(work: Shrink, members: readonly string[], removed: Readon
   );
 }
 
-function quietersOf(work: Shrink) {
-  return work.watchings.flatMap(({ quiet }) => (quiet === undefined ? [] : [quiet]));
+function membersOf({ target }: Shrink): ReadonlyMap<string, Member> {
+  return new Map(target.pool()?.members?.map((member) => [member.id, member]));
 }

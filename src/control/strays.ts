@@ -1,6 +1,8 @@
 import type { Observation } from "../core/contract.ts";
-import type { Pool } from "../core/spec.ts";
+import { byName, workersOf } from "../core/names.ts";
+import type { Member, Pool } from "../core/spec.ts";
 import type { Watching } from "../observe/observer.ts";
+import { type Quieter, quietersOf } from "./quieters.ts";
 
 /** Lets workers take jobs again that were quieted and then not removed. */
 export interface Strays {
@@ -19,32 +21,32 @@ export function createStrays(told: (member: string, event: "unquieted", detail?:
   /** Members that were there before us, until they are known to work. */
   let adopted: Set<string> | undefined;
 
-  const letWork = async (member: string, quieters: readonly NonNullable<Watching["quiet"]>[]) => {
+  const letWork = async (member: Member, quieters: readonly Quieter[]) => {
+    const { id } = member;
     underway ??= new Set();
-    underway.add(member);
+    underway.add(id);
     try {
       await Promise.all(quieters.map((quiet) => quiet(member, false)));
-      adopted?.delete(member);
-      told(member, "unquieted");
+      adopted?.delete(id);
+      told(id, "unquieted");
     } catch {
       // Tried again on the next look: the reading still says quiet, or the member still counts as adopted.
     } finally {
-      underway?.delete(member);
+      underway?.delete(id);
     }
   };
 
   return {
     look(pool, observations, watchings) {
-      const quieters = watchings.flatMap(({ quiet }) => (quiet === undefined ? [] : [quiet]));
+      const quieters = quietersOf(watchings);
       if (quieters.length === 0 || observations.some(({ reading, failure }) => reading === undefined || failure)) return;
-      const staying = pool.members?.filter(({ leaving }) => !leaving).map(({ id }) => id) ?? [];
-      adopted ??= new Set(staying);
+      const staying = pool.members?.filter(({ leaving }) => !leaving) ?? [];
+      adopted ??= new Set(staying.map(({ id }) => id));
       if (adopted.size === 0 && !observations.some(({ reading }) => reading?.workers?.some(({ quiet }) => quiet))) return;
-      const quiet = new Set(
-        observations.flatMap(({ reading }) => reading?.workers?.filter((w) => w.quiet).map((w) => w.id) ?? []),
-      );
+      const quiet = observations.map(({ reading }) => byName(reading?.workers?.filter((worker) => worker.quiet)));
       for (const member of staying) {
-        if ((quiet.has(member) || adopted.has(member)) && !underway?.has(member)) void letWork(member, quieters);
+        const stray = adopted.has(member.id) || quiet.some((named) => workersOf(member, named).length > 0);
+        if (stray && !underway?.has(member.id)) void letWork(member, quieters);
       }
     },
   };

@@ -1,7 +1,8 @@
 import type { Reading, Worker } from "./contract.ts";
 import type { Situation } from "./decision.ts";
 import { type Facts, type Ruling, ruled, type TriggerFacts } from "./facts.ts";
-import type { Member } from "./spec.ts";
+import { byName, type Named, workersOf } from "./names.ts";
+import type { Member, Pool } from "./spec.ts";
 import { plural } from "./words.ts";
 
 /** Who has jobs in hand, as far as known. */
@@ -27,6 +28,7 @@ const namedWithinMs = 15_000;
  * | members, and readings that name them  | all but those proven idle                                   |
  * | members that no reading ever named    | as many as are busy, ⌈running / concurrency⌉ at least       |
  * | no members                            | the same                                                    |
+ * | members that end by themselves (Jobs) | all                                                         |
  *
  * A member is proven idle when a fresh reading, asked for after it began and after the pool last changed, names it, and
  * every reading that names it shows nothing in its hands; and when no trigger that does not name it has running jobs
@@ -34,6 +36,7 @@ const namedWithinMs = 15_000;
  */
 export function handsOf(situation: Situation, triggers: readonly TriggerFacts[], everNamed: boolean): Hands {
   const { pool, rules } = situation;
+  if (pool.removal?.who === "none") return kept(situation, triggers, pool.removal.because ?? "they end by themselves");
   if (pool.members === undefined || rules.scaleDown.protect === "grace") return counted(situation, triggers);
   const staying = pool.members.filter((member) => !member.leaving);
   if (!everNamed && longUnnamed(staying, triggers)) {
@@ -42,15 +45,42 @@ export function handsOf(situation: Situation, triggers: readonly TriggerFacts[],
     return { ...hands, basis: `${hands.basis}; ${advice}` };
   }
   const views = triggers.filter(seesJobs).map((trigger) => viewOf(trigger, situation));
-  const idle = staying.filter((member) => isIdle(member, views));
-  idle.sort((a, b) => Number(a.ready) - Number(b.ready) || quiet(b, views) - quiet(a, views) || b.startedAt - a.startedAt);
+  const idle = inOrder(pool, staying, views);
   const spared = Math.max(0, Math.max(pool.existing, staying.length) - idle.length);
-  const holding = staying.filter((member) => views.some((view) => holds(view.workers.get(member.id)))).length;
+  const holding = staying.filter((member) => views.some((view) => workersOf(member, view.workers).some(holds))).length;
   // Until one is named, the running jobs are what is known of them.
   const busy = everNamed ? holding : Math.min(spared, counted(situation, triggers).busy);
   const said = busy > 0 || spared === 0 ? [`${plural(busy, "worker")} with jobs in hand`] : [];
-  if (spared > busy) said.push(`${spared - busy} not proven idle`);
+  if (spared > busy) said.push(`${spared - busy} ${unproven[pool.removal?.who ?? "named"]}`);
+  if (pool.removal?.because !== undefined) said.push(pool.removal.because);
   return { busy, spared, removable: idle.map((member) => member.id), basis: said.join(", ") };
+}
+
+/** What those are that are spared without a job in hand. */
+const unproven = {
+  named: "not proven idle",
+  first: "not proven idle, or behind one that is not",
+  any: "that may go with one that is not proven idle",
+  none: "kept",
+} as const;
+
+/** Nobody is removed. */
+function kept(situation: Situation, triggers: readonly TriggerFacts[], because: string): Hands {
+  const { busy } = counted(situation, triggers);
+  const spared = Math.max(situation.pool.existing, situation.pool.wanted);
+  return { busy: Math.min(busy, spared), spared, removable: [], basis: because };
+}
+
+/** Members that may go, most removable first: those proven idle, as far as the target can take just these. */
+function inOrder({ removal }: Pool, staying: readonly Member[], views: readonly View[]): readonly Member[] {
+  const idle = staying.filter((member) => isIdle(member, views));
+  if (removal?.who === "first") {
+    const proven = new Set(idle);
+    const end = staying.findIndex((member) => !proven.has(member));
+    return end < 0 ? staying : staying.slice(0, end);
+  }
+  if (removal?.who === "any" && idle.length < staying.length) return [];
+  return idle.sort((a, b) => Number(a.ready) - Number(b.ready) || quiet(b, views) - quiet(a, views) || b.startedAt - a.startedAt);
 }
 
 /**
@@ -74,9 +104,12 @@ function counted({ rules }: Situation, triggers: readonly TriggerFacts[]): Hands
 /** Whether some reading names a member of the pool. */
 export function namesMember({ pool, observations }: Situation): boolean {
   const { members } = pool;
-  if (members === undefined) return false;
-  const ids = new Set(members.map((member) => member.id));
-  return observations.some(({ reading }) => reading?.workers?.some((worker) => ids.has(worker.id)) ?? false);
+  if (members === undefined || members.length === 0) return false;
+  return observations.some(({ reading }) => {
+    if (reading?.workers === undefined || reading.workers.length === 0) return false;
+    const named = byName(reading.workers);
+    return members.some((member) => workersOf(member, named).length > 0);
+  });
 }
 
 /** Some member is up for long enough, and no reading since has named any. */
@@ -93,7 +126,7 @@ function seesJobs({ reading }: TriggerFacts): boolean {
 
 /** What one trigger tells of workers. */
 type View = Readonly<{
-  workers: ReadonlyMap<string, Worker>;
+  workers: Named;
   /** When its numbers were taken; undefined when it is not fresh and proves nothing. */
   takenAt?: number;
   /** Running jobs that no worker in the reading is said to hold. */
@@ -105,7 +138,7 @@ function viewOf({ reading, observation, known }: TriggerFacts, { pool }: Situati
   const claimed = workers.reduce((sum, worker) => sum + worker.busy, 0);
   const takenAt = Math.min(sampledAt, observation.sentAt ?? 0);
   return {
-    workers: new Map(workers.map((worker) => [worker.id, worker])),
+    workers: byName(workers),
     ...(known && takenAt > pool.changedAt ? { takenAt } : undefined),
     unclaimed: running > claimed,
   };
@@ -114,12 +147,12 @@ function viewOf({ reading, observation, known }: TriggerFacts, { pool }: Situati
 function isIdle(member: Member, views: readonly View[]): boolean {
   let proven = false;
   for (const { workers, takenAt, unclaimed } of views) {
-    const worker = workers.get(member.id);
-    if (worker === undefined) {
+    const own = workersOf(member, workers);
+    if (own.length === 0) {
       if (unclaimed && member.ready) return false;
       continue;
     }
-    if (holds(worker)) return false;
+    if (own.some(holds)) return false;
     if (takenAt === undefined || takenAt <= member.startedAt) {
       if (member.ready) return false;
       continue;
@@ -129,23 +162,24 @@ function isIdle(member: Member, views: readonly View[]): boolean {
   return proven || !member.ready;
 }
 
-function holds(worker: Worker | undefined): boolean {
-  return worker !== undefined && (worker.busy > 0 || (worker.reserved ?? 0) > 0);
+function holds(worker: Worker): boolean {
+  return worker.busy > 0 || (worker.reserved ?? 0) > 0;
 }
 
 function quiet(member: Member, views: readonly View[]): number {
-  return views.some(({ workers }) => workers.get(member.id)?.quiet === true) ? 1 : 0;
+  return views.some(({ workers }) => workersOf(member, workers).some((worker) => worker.quiet === true)) ? 1 : 0;
 }
 
 /** Rule 5: scale-down never goes below the workers that have jobs in hand. It only brakes, and never grows the pool. */
 export function busyFloor(size: number, facts: Facts & { hands: Hands }): Ruling | undefined {
   const { situation, current, hands } = facts;
-  if (size >= current || situation.rules.scaleDown.protect === "grace") return undefined;
+  const { removal } = situation.pool;
+  if (size >= current || (situation.rules.scaleDown.protect === "grace" && removal?.who !== "none")) return undefined;
   const floor = Math.min(current, hands.spared);
   if (size >= floor) return undefined;
   const { rules, now } = situation;
   // Some are spared only because nothing proves them idle: the next reading may, even if it says the same.
-  const unproven = hands.spared > hands.busy;
-  const nextAt = unproven ? now + Math.min(...rules.triggers.map((rule) => rule.intervalMs)) : undefined;
+  const open = hands.spared > hands.busy && removal?.who !== "none";
+  const nextAt = open ? now + Math.min(...rules.triggers.map((rule) => rule.intervalMs)) : undefined;
   return ruled("busy", size, floor, "WorkersBusy", `${floor} kept: ${hands.basis}`, nextAt);
 }

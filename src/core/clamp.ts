@@ -30,3 +30,11 @@ export function pause(size: number, facts: Facts): Ruling | undefined {
   const which = held.directions === "Both" ? "scaling is paused" : `scaling ${way.toLowerCase()} is paused`;
   return ruled("pause", size, facts.current, "Paused", `${which}: ${held.reason}`);
 }
+
+/** The target itself must not grow: someone set it to zero, or its workers cannot start. It never shrinks for that. */
+export function targetLimit(size: number, facts: Facts): Ruling | undefined {
+  const { limit } = facts.situation.pool;
+  if (limit === undefined) return undefined;
+  const most = Math.max(limit.most, facts.current);
+  return size > most ? ruled("target", size, most, limit.reason, limit.because) : undefined;
+}

@@ -13,7 +13,8 @@ export type RuleName =
   | "cooldown"
   | "zero-proof"
   | "clamp"
-  | "pause";
+  | "pause"
+  | "target";
 
 /** Why the size is what it is, in one word. Closed: a metric label, an event reason, a condition reason. */
 export type Reason =
@@ -31,7 +32,8 @@ export type Reason =
   | "NewEpoch" // the data changed its identity and fell: held for a minute
   | "AtMaximum"
   | "AtMinimum"
-  | "Paused";
+  | "Paused" // by its spec, or because someone set the target to zero
+  | "WorkersFailing"; // more workers would fail as those do that are there
 
 /** What one rule did to the number. */
 export type Step = Readonly<{

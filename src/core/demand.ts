@@ -32,6 +32,8 @@ type Input = Readonly<{
   reading: Reading;
   rates: RateMemory | undefined;
   current: number;
+  /** Members that take no more of what waits. */
+  begun?: number | undefined;
   concurrency: number;
   tolerance: Tolerance;
 }>;
@@ -41,13 +43,13 @@ type Input = Readonly<{
  *
  * | goal              | replicas                                              |
  * |-------------------|-------------------------------------------------------|
- * | waitingPerReplica | ⌈L / n⌉                                               |
+ * | waitingPerReplica | ⌈L / n⌉, and those that take no more (Jobs)           |
  * | jobsPerReplica    | ⌈(L + running + reserved) / n⌉                        |
  * | startWithin T     | ⌈(a + L·S/(S+T)) / concurrency⌉, a = λ·S              |
  * | drainWithin T     | ⌈(a + L·min(1, S/T)) / concurrency⌉                   |
  * | wants             | the reading's own                                     |
  *
- * L is what waits and what is due soon. The sizes in slots are expectations for memoryless service; the drain formula is
+ * Where running is not known, those that take no more stand in for it. L is what waits and what is due soon. The sizes in slots are expectations for memoryless service; the drain formula is
  * a fluid one, capped where a single job lasts longer than T. Neither asks for more slots than there are jobs.
  * Tolerance is HPA's: inclusive on both sides, in doubles, and it does not hold at size 0.
  */
@@ -77,15 +79,17 @@ export function demandOf(input: Input): Demand {
 
 type Sized = Readonly<{ exact: number; whole: number; rates?: Rates }>;
 
-function sized(goal: Goal, { reading, rates, concurrency }: Input): Sized {
+function sized(goal: Goal, { reading, rates, concurrency, begun = 0 }: Input): Sized {
   const waiting = backlog(reading);
   switch (goal.kind) {
     case "wants":
       return { exact: 0, whole: 0 };
     case "waitingPerReplica":
-      return ceiled(waiting / goal.jobs);
+      return ceiled(begun + waiting / goal.jobs);
     case "jobsPerReplica":
-      return ceiled((waiting + (reading.running ?? 0) + (reading.reserved ?? 0)) / goal.jobs);
+      return reading.running === undefined
+        ? ceiled(begun + (waiting + (reading.reserved ?? 0)) / goal.jobs)
+        : ceiled((waiting + reading.running + (reading.reserved ?? 0)) / goal.jobs);
     case "startWithin":
     case "drainWithin": {
       const found = estimateRates(rates, goal, goal.ms);

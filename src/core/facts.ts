@@ -87,6 +87,7 @@ export function factsOf(rule: TriggerRule, observation: Observation, memory: Tri
       reading: open,
       rates: memory.rates,
       current: pool.wanted,
+      begun: pool.begun,
       concurrency: rules.concurrency,
       tolerance: { up: scaleUp.tolerance, down: scaleDown.tolerance },
     }),

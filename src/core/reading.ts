@@ -1,4 +1,5 @@
 import type { Problem, Reading } from "./contract.ts";
+import { byName, workersOf } from "./names.ts";
 import type { Pool } from "./spec.ts";
 
 const counts = ["waiting", "dueSoon", "running", "reserved", "ceiling", "enqueued", "finished", "wants"] as const;
@@ -53,9 +54,10 @@ export function work(reading: Reading): number {
 
 /** Less the jobs of workers that were told to stop: they finish these themselves, so they are no demand for others. */
 export function withoutLeaving(reading: Reading, { members }: Pool): Reading {
-  const leaving = new Set(members?.flatMap((member) => (member.leaving ? [member.id] : [])));
-  if (leaving.size === 0 || reading.workers === undefined) return reading;
-  const theirs = reading.workers.filter(({ id }) => leaving.has(id));
+  const leaving = members?.filter((member) => member.leaving) ?? [];
+  if (leaving.length === 0 || reading.workers === undefined) return reading;
+  const named = byName(reading.workers);
+  const theirs = [...new Set(leaving.flatMap((member) => workersOf(member, named)))];
   const running = theirs.reduce((sum, { busy }) => sum + busy, 0);
   const reserved = theirs.reduce((sum, worker) => sum + (worker.reserved ?? 0), 0);
   return {

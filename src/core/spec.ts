@@ -57,11 +57,24 @@ export type Rules = Readonly<{
 export type Member = Readonly<{
   /** As the framework knows it: {@link import("./contract.ts").Worker.id}. */
   id: string;
+  /** Other names of it: frameworks may know it by one of these, or by the host that it runs on. */
+  aliases?: readonly string[];
+  /** Up: it may have jobs in hand. */
   ready: boolean;
   /** Told to stop and still there: it owns its jobs until it is gone. */
   leaving: boolean;
   /** When it began, monotonic ms. */
   startedAt: number;
+}>;
+
+/** Who can go when a pool shrinks. `because`: why only these, where that is not so for ever. */
+export type Removal = Readonly<{
+  /**
+   * `named`: whoever is named. `first`: the first of {@link Pool.members}, in their order. `any`: nobody can say which, so
+   * all must be idle. `none`: nobody; they end by themselves.
+   */
+  who: "named" | "first" | "any" | "none";
+  because?: string;
 }>;
 
 /** The target as it is now. */
@@ -79,4 +92,10 @@ export type Pool = Readonly<{
   changedAt: number;
   /** Every one of them, leaving ones too, where the target can name them. */
   members?: readonly Member[];
+  /** Absent: whoever is named. */
+  removal?: Removal;
+  /** It must not grow beyond this just now, and why: one clause. */
+  limit?: Readonly<{ most: number; reason: "Paused" | "WorkersFailing"; because: string }>;
+  /** Those of {@link existing} that have taken their work, and take no more of what waits: Jobs. */
+  begun?: number;
 }>;

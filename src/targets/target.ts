@@ -16,8 +16,28 @@ export type Change = Readonly<{
 /** What came of it. `size` is what is wanted now. */
 export type Applied = Readonly<{ size: number; note?: string }>;
 
-/** A condition that the target itself has to tell of: crash loops, a missing program. */
-export type TargetTrouble = Readonly<{ reason: "CrashLooping" | "CannotStart" | "StopOverdue"; message: string; since: number }>;
+/** A condition that the target itself has to tell of: crash loops, a missing program. `since`: monotonic ms. */
+export type TargetTrouble = Readonly<{
+  reason:
+    | "CrashLooping"
+    | "CannotStart"
+    | "StopOverdue"
+    | "TargetNotFound" // no such object, or it is being deleted
+    | "TargetNotScalable" // its kind has no /scale, or no selector to find its pods by
+    | "Forbidden" // the API server lets us not read or write it
+    | "Conflict" // someone else sets its size again and again
+    | "RollingOut"; // it replaces its pods: nobody can say which ones a smaller size would end
+  message: string;
+  since: number;
+}>;
+
+/** What hinders nothing and goes by: told, and no fault of the ScaledWorker. */
+export function isPassing(reason: TargetTrouble["reason"]): reason is "StopOverdue" | "RollingOut" {
+  return reason === "StopOverdue" || reason === "RollingOut";
+}
+
+/** Something that happened to a target and that people should hear of, once. */
+export type TargetNotice = Readonly<{ reason: "ScaledByOther" | "WrongWorkerRemoved" | "TargetReplaced"; message: string }>;
 
 /** What is scaled. It keeps the pool's size; the control loop says which. */
 export interface Target extends AsyncDisposable {

@@ -204,4 +204,16 @@ describe("shrinking within the loop", () => {
     await time.settle();
     assert.ok(source.told.includes("work a"), source.told.join());
   });
+
+  it("quiets and removes by the names that the framework and the target each know", async (t) => {
+    const pods = ["a", "b"].map((id) => member(id, { aliases: [`celery@${id}`] }));
+    const { source, crew, time } = begin(t, { rules: protectBusy, members: pods, quiets: true });
+    const workers = [idle("celery@a"), busy("celery@b")];
+    source.refreshes.push(() => ({ running: 1, workers }));
+    source.read({ running: 1, workers });
+    await time.settle();
+    await time.settle();
+    assert.ok(source.told.includes("quiet celery@a"), source.told.join());
+    assert.deepEqual(crew.changes.at(-1)?.remove, ["a"]);
+  });
 });

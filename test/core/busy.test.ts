@@ -147,6 +147,87 @@ describe("members that readings name", () => {
   });
 });
 
+describe("members with several names", () => {
+  const pods = ["a", "b", "c"].map((id, index) => member(id, { aliases: [`celery@${id}`, `10.0.0.${index}`] }));
+  const tables: [string, readonly Worker[]][] = [
+    ["by the name of the whole node", [worker("celery@a"), worker("celery@b", 1), worker("celery@c")]],
+    ["by the host", [worker("w1", 0, { host: "a" }), worker("w2", 1, { host: "b" }), worker("w3", 0, { host: "c" })]],
+    [
+      "by address",
+      [worker("x", 0, { host: "10.0.0.0" }), worker("y", 1, { host: "10.0.0.1" }), worker("z", 0, { host: "10.0.0.2" })],
+    ],
+    [
+      "when several workers run in one",
+      [worker("w1@a", 0, { host: "a" }), worker("w1@b", 0, { host: "b" }), worker("w2@b", 1, { host: "b" }), worker("celery@c")],
+    ],
+  ];
+  for (const [name, workers] of tables) {
+    test(`are found ${name}`, () => assert.deepEqual(decided(crew(pods), [one(workers)]).removable, ["a", "c"]));
+  }
+
+  test("own their jobs while they leave, under whatever name", () => {
+    const goal = { triggers: [trigger({ goal: { kind: "jobsPerReplica", jobs: 1 } })] };
+    const leaving = crew([member("a", { leaving: true, aliases: ["celery@a"] })]);
+    assert.equal(decided(leaving, [one([worker("celery@a", 2, { host: "a" })], { waiting: 0 })], goal).to, 0);
+  });
+
+  test("are remembered as named", () => {
+    const { memory } = decide(situation({ pool: crew(pods), observations: [one([worker("celery@a")])] }));
+    assert.equal(memory.named, true);
+  });
+});
+
+describe("a target that chooses itself who goes", () => {
+  const abc = [member("a"), member("b"), member("c")];
+
+  test("may lose the first ones as long as they are idle", () => {
+    const top = crew(abc, { removal: { who: "first" } });
+    assert.deepEqual(decided(top, [one([worker("a"), worker("b"), worker("c", 1)])]).removable, ["a", "b"]);
+    const blocked = decided(top, [one([worker("a", 1), worker("b"), worker("c")])]);
+    assert.deepEqual([blocked.to, blocked.removable], [3, []]);
+    assert.match(blocked.summary, /3 kept: 1 worker with jobs in hand, 2 not proven idle, or behind one that is not$/);
+  });
+
+  test("may lose any only while all are idle", () => {
+    const any = crew(abc, { removal: { who: "any", because: "a rollout is under way" } });
+    assert.equal(decided(any, [one([worker("a"), worker("b"), worker("c")])]).to, 1);
+    const held = decided(any, [one([worker("a"), worker("b"), worker("c", 1)])]);
+    assert.deepEqual([held.to, held.removable], [3, []]);
+    assert.match(held.summary, /a rollout is under way$/);
+  });
+
+  test("keeps all where none can go, even where the stop grace protects", () => {
+    const jobs = pool(3, { removal: { who: "none", because: "Jobs run to their end" } });
+    for (const protect of ["busy", "grace"] as const) {
+      const decision = decided(jobs, [one([])], { scaleDown: { protect, cooldownMs: 0 } });
+      assert.equal(decision.summary, "stays 3: 3 kept: Jobs run to their end");
+      assert.equal(decision.nextAt, undefined);
+    }
+  });
+
+  test("whoever has begun takes no more of what waits", () => {
+    const jobs = pool(4, { removal: { who: "none" }, begun: 3 });
+    const goal = { triggers: [trigger({ goal: { kind: "waitingPerReplica", jobs: 10 } })] };
+    assert.equal(decided(jobs, [seen({ waiting: 25 })], goal).to, 6, "3 have begun, 3 are for those that wait");
+    assert.equal(decided(jobs, [seen({ waiting: 10 })], goal).to, 4, "the one that has not begun is for these");
+  });
+});
+
+describe("a target that must not grow", () => {
+  test("stays at the zero that someone set, and says who", () => {
+    const limit = { most: 0, reason: "Paused", because: "set to zero by kubectl" } as const;
+    const decision = decided(pool(0, { limit }), [seen({ waiting: 100 })]);
+    assert.deepEqual([decision.to, decision.rule, decision.reason], [0, "target", "Paused"]);
+    assert.match(decision.summary, /stays 0: set to zero by kubectl/);
+  });
+
+  test("does not shrink for that", () => {
+    const limit = { most: 2, reason: "WorkersFailing", because: "3 of 5 crash" } as const;
+    assert.equal(decided(pool(5, { limit }), [seen({ waiting: 1000 })]).to, 5);
+    assert.equal(decided(pool(1, { limit }), [seen({ waiting: 1000 })]).to, 2);
+  });
+});
+
 describe("members that no reading ever named", () => {
   const abc = [member("a"), member("b"), member("c"), member("d")];
 
