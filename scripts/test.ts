@@ -1,18 +1,20 @@
 // `npm test`: the check, then every test. `npm test -- test/api/*.test.ts`: these tests only, without the check.
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { shareControlPlane } from "../test/support/test-run.ts";
 import { check } from "./check.ts";
 
-const patterns = process.argv.slice(2);
-const everything = patterns.length === 0;
+const everything = process.argv.length === 2;
+const patterns = everything ? ["test/**/*.test.ts"] : process.argv.slice(2);
 /** Longest that one file may take: a test that never ends must not hold a build for ever. */
 const fileTimeoutMs = 15 * 60_000;
 
 async function test(): Promise<boolean> {
+  await using _shared = await shareControlPlane(patterns);
   const counts = { passed: 0, failed: 0, skipped: 0 };
   const began = performance.now();
   const stream = run({
-    globPatterns: everything ? ["test/**/*.test.ts"] : patterns,
+    globPatterns: patterns,
     concurrency: 2, // each file takes services of its own; more at once starve each other's deadlines
     timeout: fileTimeoutMs,
   });
@@ -27,7 +29,7 @@ async function test(): Promise<boolean> {
   await new Promise<void>((resolve, reject) => stream.on("end", resolve).on("error", reject));
   const ran = counts.passed + counts.failed;
   const seconds = ((performance.now() - began) / 1000).toFixed(0);
-  if (ran === 0) console.error(`no test was run: nothing matches ${patterns.join(" ") || "test/**/*.test.ts"}`);
+  if (ran === 0) console.error(`no test was run: nothing matches ${patterns.join(" ")}`);
   process.once("exit", () => {
     // After the reporter's own last lines: what a build server looks for.
     console.log(`took ${seconds} s`);
