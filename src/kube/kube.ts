@@ -66,6 +66,8 @@ export type CallOptions = Readonly<{
   /** Default: `read` for reads, `lower` for writes. */
   lane?: Lane;
   signal?: AbortSignal;
+  /** For the whole call, ms. Default 8,000. */
+  deadlineMs?: number;
 }>;
 
 export type WriteOptions = CallOptions &

@@ -1,0 +1,106 @@
+import { exchange } from "./exchange.ts";
+import { failureOf, lossOf } from "./failure.ts";
+import { createJsonLines } from "./json-lines.ts";
+import { type Kube, KubeError, type KubeObject, type WatchFrame, type WatchFrom } from "./kube.ts";
+import type { Link, Links } from "./links.ts";
+import { collectionPath, queryOf, titleOfAll } from "./paths.ts";
+
+type Tools = Readonly<{ links: Links; clock: () => number; userAgent: string }>;
+
+/** Bookmarks come every minute: whoever says nothing for so long is gone. */
+const silentMs = 90_000;
+const headersTimeoutMs = 5_000;
+/** The server ends a stream after a time of our choice, spread out so that not all of them begin anew together. */
+const streamSeconds = () => Math.round(300 + Math.random() * 240);
+
+/** `Kube.watch` over sockets of its own, and the pulse that tells whether these are alive. */
+export function createWatches(tools: Tools): Kube["watch"] {
+  const beat = createPulse(tools);
+  return async (from, onFrame) => {
+    const endBeat = beat();
+    try {
+      await stream(tools, from, onFrame as (frame: WatchFrame<KubeObject>) => void);
+    } catch (error) {
+      throw lossOf(error, { doing: `watching ${titleOfAll(from)}`, write: false }, from.signal.aborted ? "aborted" : "lost");
+    } finally {
+      endBeat();
+    }
+  };
+}
+
+async function stream(
+  { links, userAgent }: Tools,
+  from: WatchFrom,
+  onFrame: (frame: WatchFrame<KubeObject>) => void,
+): Promise<void> {
+  const link = await links.open("watches");
+  const { kind, namespace, resourceVersion, labelSelector, fieldSelector, signal } = from;
+  const query = {
+    watch: true,
+    allowWatchBookmarks: true,
+    timeoutSeconds: streamSeconds(),
+    resourceVersion,
+    labelSelector,
+    fieldSelector,
+  };
+  const path = `${collectionPath(kind, namespace)}${queryOf(query)}`;
+  const doing = `watching ${titleOfAll(from)}`;
+  const onData = createJsonLines((frame) => onFrame(goodFrame(frame as Frame, doing)));
+  const answer = await exchange(link.dispatcher, { ...get(link, path, userAgent), bodyTimeoutMs: silentMs, onData }, signal);
+  if (answer.status < 300) return;
+  if (answer.status === 401) links.forget();
+  throw failureOf(answer, { doing, write: false });
+}
+
+const get = ({ origin, prefix, headers }: Link, path: string, userAgent: string) => ({
+  origin,
+  method: "GET" as const,
+  path: `${prefix}${path}`,
+  headers: { ...headers, accept: "application/json", "user-agent": userAgent },
+  headersTimeoutMs,
+});
+
+type Frame =
+  | WatchFrame<KubeObject>
+  | Readonly<{ type: "ERROR"; object: Readonly<{ code?: number; reason?: string; message?: string }> }>;
+
+function goodFrame(frame: Frame, doing: string): WatchFrame<KubeObject> {
+  if (frame.type === "ERROR") {
+    const { code = 500, reason = "InternalError", message = "the stream failed" } = frame.object;
+    throw new KubeError({ status: code, reason, message: `${doing}: ${message}`, outcome: "refused" });
+  }
+  const known = ["ADDED", "MODIFIED", "DELETED", "BOOKMARK"].includes(frame.type);
+  if (known && typeof frame.object?.metadata?.resourceVersion === "string") return frame;
+  const message = `${doing}: a frame that is none came`;
+  throw new KubeError({ status: 0, reason: "ConnectionLost", message, outcome: "refused" });
+}
+
+/** How often a quiet session is asked whether it is there. */
+const pulseMs = 15_000;
+
+/**
+ * While streams are open, asks for the version now and then over the same sockets: a session that has died silently is
+ * found by undici when this times out, and all its streams fail at once, in 25 s instead of {@link silentMs}.
+ */
+function createPulse({ links, userAgent }: Tools): () => () => void {
+  let streams = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const ask = async () => {
+    const link = await links.open("watches");
+    await exchange(
+      link.dispatcher,
+      { ...get(link, "/version", userAgent), bodyTimeoutMs: headersTimeoutMs },
+      new AbortController().signal,
+    );
+  };
+  return () => {
+    streams += 1;
+    timer ??= setInterval(() => void ask().catch(() => {}), pulseMs).unref(); // the streams tell
+    return () => {
+      streams -= 1;
+      if (streams > 0) return;
+      clearInterval(timer);
+      timer = undefined;
+    };
+  };
+}
