@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { KubeError } from "../../src/kube/kube.ts";
+import { waitFor } from "../support/wait.ts";
 import { type ConfigMap, configMap, configMaps, createRig, deployments, refTo, shop } from "./support.ts";
 
 /** The failure of a call that must fail. */
