@@ -6,6 +6,8 @@ import { defineApi } from "../src/api/define.ts";
 import { type Page, referencePages } from "../src/api/reference.ts";
 import { brokers } from "../src/brokers/brokers.ts";
 import { metricsReference } from "../src/telemetry/metrics-reference.ts";
+import { chartPages } from "./chart.ts";
+import { manifestPages } from "./manifests.ts";
 
 const root = path.join(import.meta.dirname, "..");
 /** Folders that hold generated files only: what is not generated any more goes. */
@@ -14,9 +16,12 @@ const owned = ["docs/reference/scalers", "manifests/schema"];
 const guides = await Promise.all(
   scalers.map(async ({ type }) => [type, (await read(`scalers/${type}/guide.md`)) ?? ""] as const),
 );
+const { version } = JSON.parse((await read("package.json")) ?? "{}") as { version: string };
 const pages: readonly Page[] = [
   ...referencePages(defineApi(scalers, brokers), new Map(guides)),
   { path: "docs/reference/metrics.md", text: metricsReference() },
+  ...manifestPages(version),
+  ...chartPages(version),
 ];
 const stale = (await Promise.all(owned.map(list))).flat().filter((file) => !pages.some((page) => page.path === file));
 const changed: Page[] = [];

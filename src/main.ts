@@ -52,6 +52,20 @@ const urlOption = () =>
 const stateOption = () =>
   new Option("--state <dir>", "where worker processes are remembered (env: WORKTIDE_STATE; default: .worktide beside the file)");
 
+function manifestsOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--scope <scope>", "cluster: serves all namespaces; namespaced: some, without a ClusterRole").default("cluster"),
+    )
+    .addOption(new Option("--namespace <name>", "where the controller lives").default("worktide-system"))
+    .addOption(new Option("--namespaces <names>", "namespaces to serve, with --scope namespaced (default: its own)"))
+    .addOption(new Option("--image <image>", "image of the controller (default: worktide, tagged with this version)"))
+    .addOption(new Option("--replicas <count>", "controllers: one leads, the others stand by").default("1"))
+    .addOption(new Option("--secrets <names>", "Secrets that it may read: none, all, or names").default("none"))
+    .addOption(new Option("--no-webhook", "do not have the API server ask before documents are stored"))
+    .addOption(new Option("--no-crds", "leave the custom resource definitions out"));
+}
+
 function program(world: World, ended: (code: number) => void): Command {
   const root = new Command("worktide")
     .description("Grows and shrinks pools of queue workers with their backlog, and never at the cost of a job in hand.")
@@ -126,6 +140,17 @@ Examples:
     .addOption(new Option("--listen <host:port>", "where the page is served (env: WORKTIDE_LISTEN; default: 127.0.0.1:8484)"))
     .addOption(new Option("--for <duration>", "end by itself after so long"))
     .action(async (options) => ended(await (await import("./cli/demo.ts")).demoCommand(options, world)));
+  manifestsOptions(
+    command(
+      "manifests",
+      "print an install for a cluster, for `kubectl apply -f -`",
+      `  worktide manifests | kubectl apply --server-side -f -
+  worktide manifests --image registry.example/worktide:1.2.3 --replicas 2 --secrets redis,rabbitmq
+  worktide manifests --scope namespaced --namespace shop
+  worktide manifests crds                 only the custom resource definitions
+  worktide manifests monitoring           ServiceMonitor, PrometheusRule and dashboard`,
+    ).argument("[part]", "install, crds or monitoring", "install"),
+  ).action(async (part, options) => ended(await (await import("./cli/manifests.ts")).manifestsCommand(part, options, world)));
   // Subcommands made above take their settings from here only when they are told to.
   for (const each of root.commands) each.exitOverride().showHelpAfterError("(--help tells more)");
   return root.exitOverride();

@@ -51,6 +51,7 @@ const ofTriggers = {
   running: ({ it }, put) => put(it.running),
   reserved: ({ it }, put) => put(it.reserved),
   oldest: ({ it }, put) => put(seconds(it.oldestAt)),
+  waitTarget: ({ it }, put) => put(it.waitTargetMs === undefined ? undefined : it.waitTargetMs / 1000),
   wanted: ({ it }, put) => put(it.wants),
   readAt: ({ it }, put) => put(seconds(it.readAt)),
 } satisfies Partial<Record<MetricKey, (shown: Shown<MetricsTrigger>, put: Put) => void>>;
@@ -67,6 +68,7 @@ export const gaugeRows: readonly Readonly<{ entry: MetricEntry; rows: Rows }>[] 
   ...Object.entries(ofWorkers).map(([key, tell]) => gauge(key as MetricKey, ({ workers }) => workers, tell)),
   ...Object.entries(ofTriggers).map(([key, tell]) => gauge(key as MetricKey, ({ triggers }) => triggers, tell)),
   ...Object.entries(ofConnections).map(([key, tell]) => gauge(key as MetricKey, ({ connections }) => connections, tell)),
+  { entry: metricTable.leader, rows: leaderRows },
   { entry: metricTable.folded, rows: foldedRows },
 ];
 
@@ -102,6 +104,10 @@ function together(how: MetricEntry["fold"], a: number, b: number): number {
   if (how === "min") return Math.min(a, b);
   if (how === "max") return Math.max(a, b);
   return a + b;
+}
+
+function leaderRows({ leading }: Prepared): readonly Row[] {
+  return leading === undefined ? [] : [{ labels: none, value: leading ? 1 : 0, sharedLabels: none }];
 }
 
 function foldedRows({ workers, triggers, connections }: Prepared): readonly Row[] {

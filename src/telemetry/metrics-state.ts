@@ -15,6 +15,8 @@ export type MetricsTrigger = Readonly<{
   oldestAt?: string;
   /** When the question that brought the last good reading was sent, ISO time. */
   readAt?: string;
+  /** How long a job should wait at most, where the goal says so. */
+  waitTargetMs?: number;
   wants?: number;
 }>;
 
@@ -40,6 +42,8 @@ export type MetricsConnection = Readonly<{ name: string; type: string; up: boole
 export type MetricsState = Readonly<{
   workers: readonly MetricsWorker[];
   connections: readonly MetricsConnection[];
+  /** Whether this replica of the controller leads; absent where there is no election. */
+  leading?: boolean;
 }>;
 
 export type Caps = Readonly<{ workers: number; triggers: number; connections: number }>;
@@ -55,15 +59,17 @@ export type Prepared = Readonly<{
   workers: readonly Shown<MetricsWorker>[];
   triggers: readonly Shown<MetricsTrigger>[];
   connections: readonly Shown<MetricsConnection>[];
+  leading?: boolean;
 }>;
 
 /** Everything past the cap goes into so many series, by a hash of its name: a tail stays visible and bounded. */
 const buckets = 16;
 const longestLabel = 128;
 
-export function prepare({ workers, connections }: MetricsState, caps: Caps): Prepared {
+export function prepare({ workers, connections, leading }: MetricsState, caps: Caps): Prepared {
   const triggers = workers.flatMap((worker) => worker.triggers.map((trigger) => ({ worker, trigger })));
   return {
+    ...(leading === undefined ? {} : { leading }),
     workers: shown(workers, caps.workers, {
       name: ({ namespace, name }) => `${namespace}/${name}`,
       own: ({ namespace, name }) => ({ namespace: label(namespace), scaledworker: label(name) }),

@@ -61,6 +61,11 @@ export const metricTable = {
     "Since when the oldest waiting job waits, seconds since 1970; no series while nothing waits or no age is kept.",
     "min",
   ),
+  waitTarget: ofTrigger(
+    "queue_wait_target_seconds",
+    "How long a job should wait at most, where the goal says so (startWithin, drainWithin).",
+    "min",
+  ),
   wanted: ofTrigger("queue_wanted_replicas", "Replicas that this trigger alone asks for."),
   readAt: ofTrigger("reading_timestamp_seconds", "When the last good reading was asked for, seconds since 1970.", "min"),
   connectionUp: {
@@ -75,6 +80,12 @@ export const metricTable = {
     type: "gauge",
     help: "Triggers that are read through the connection.",
     labels: ["connection", "broker"],
+  },
+  leader: {
+    name: "worktide_leader",
+    type: "gauge",
+    help: "1 while this replica of the controller leads, else 0; no series where there is nothing to be elected for.",
+    labels: [],
   },
   folded: {
     name: "worktide_metrics_folded",

@@ -16,6 +16,7 @@ const trigger = (over: Partial<MetricsTrigger> = {}): MetricsTrigger => ({
   running: 4,
   oldestAt: "2026-01-01T00:00:00.500Z",
   readAt: "2026-01-01T00:00:41.000Z",
+  waitTargetMs: 30_000,
   wants: 9,
   ...over,
 });
@@ -55,6 +56,7 @@ test("A scrape tells what is true of workers, triggers and connections", async (
   const ofWorker = 'namespace="shop",scaledworker="mails"';
   const ofTrigger = `${ofWorker},trigger="mails",connection="shop/main"`;
   const lines = [
+    `worktide_queue_wait_target_seconds{${ofTrigger}} 30`,
     `worktide_scaledworker_info{target="process node worker.js",mode="Scale",${ofWorker}} 1`,
     `worktide_scaledworker_spec_max_replicas{${ofWorker}} 20`,
     `worktide_scaledworker_current_replicas{${ofWorker}} 4`,
@@ -73,6 +75,13 @@ test("A scrape tells what is true of workers, triggers and connections", async (
     `worktide_build_info{version="0.1.0",node="${process.versions.node}"} 1`,
   ];
   for (const line of lines) assert.ok(text.split("\n").includes(line), `${line} is not in\n${text}`);
+});
+
+test("Who leads is told where there is an election, and nowhere else", async () => {
+  const state = { workers: [], connections: [] };
+  assert.match(await textOf({ ...state, leading: true }), /^worktide_leader 1$/m);
+  assert.match(await textOf({ ...state, leading: false }), /^worktide_leader 0$/m);
+  assert.doesNotMatch(await textOf(state), /^worktide_leader /m);
 });
 
 test("Something that is not known has no series, and something that is gone loses its series", async () => {
@@ -166,7 +175,7 @@ test("Names follow the conventions: one prefix, base units, totals for counters,
   for (const { name, type, help } of Object.values(metricTable)) {
     assert.match(name, /^worktide_[a-z]+(_[a-z]+)*$/);
     assert.equal(type === "counter", name.endsWith("_total"), name);
-    assert.equal(type === "histogram", /_(?<!timestamp_)seconds$/.test(name), name);
+    assert.equal(type === "histogram", /_(?<!(timestamp|target)_)seconds$/.test(name), name);
     assert.match(help, /\.$/);
     assert.ok(page.includes(`\`${name}\``));
   }

@@ -1,0 +1,199 @@
+import type { SecretAccess } from "./manifest.ts";
+
+/**
+ * Where a right holds: `watched` in each namespace that is served (everywhere with scope `cluster`), `own` in the
+ * controller's namespace, `cluster` on what belongs to no namespace (absent with scope `namespaced`).
+ */
+export type Reach = "watched" | "own" | "cluster";
+
+/** One right of the controller, why it has it, and the code that uses it. */
+export type Permission = Readonly<{
+  reach: Reach;
+  group: string;
+  resources: readonly string[];
+  /** Only objects of these names. */
+  names?: readonly string[];
+  verbs: readonly string[];
+  why: string;
+  /** Files of this repository. */
+  code: readonly string[];
+}>;
+
+export type PolicyRule = Readonly<{
+  apiGroups: readonly string[];
+  resources: readonly string[];
+  resourceNames?: readonly string[];
+  verbs: readonly string[];
+}>;
+
+const read = ["get", "list", "watch"] as const;
+
+/** Everything that the controller may do, Secrets aside: {@link secretRules}. */
+export const permissions: readonly Permission[] = [
+  {
+    reach: "watched",
+    group: "worktide.dev",
+    resources: ["scaledworkers", "queueconnections"],
+    verbs: read,
+    why: "Knows what is declared, and when it changes.",
+    code: [],
+  },
+  {
+    reach: "watched",
+    group: "worktide.dev",
+    resources: ["scaledworkers/status", "queueconnections/status"],
+    verbs: ["patch"],
+    why: "Writes status, only when it changes.",
+    code: [],
+  },
+  {
+    reach: "watched",
+    group: "apps",
+    resources: ["deployments", "replicasets", "statefulsets"],
+    verbs: read,
+    why: "Knows how large a target is, and whether it is being rolled out.",
+    code: [],
+  },
+  {
+    reach: "watched",
+    group: "apps",
+    resources: ["deployments/scale", "replicasets/scale", "statefulsets/scale"],
+    verbs: ["get", "update"],
+    why: "Sets the size of a target. Nothing else of it is ever written.",
+    code: [],
+  },
+  {
+    reach: "watched",
+    group: "argoproj.io",
+    resources: ["rollouts"],
+    verbs: read,
+    why: "The same for Argo Rollouts.",
+    code: [],
+  },
+  {
+    reach: "watched",
+    group: "argoproj.io",
+    resources: ["rollouts/scale"],
+    verbs: ["get", "update"],
+    why: "The same for Argo Rollouts.",
+    code: [],
+  },
+  {
+    reach: "watched",
+    group: "",
+    resources: ["pods"],
+    verbs: [...read, "patch"],
+    why: "Knows which pods are ready and which leave; marks the idle ones as the first to go (deletion cost).",
+    code: [],
+  },
+  {
+    reach: "watched",
+    group: "batch",
+    resources: ["jobs"],
+    verbs: [...read, "create", "delete"],
+    why: "Makes the Jobs of a `job` target, and removes finished ones past the history limits.",
+    code: [],
+  },
+  {
+    reach: "watched",
+    group: "autoscaling",
+    resources: ["horizontalpodautoscalers"],
+    verbs: read,
+    why: "Sees that another autoscaler has the same target, and says so.",
+    code: [],
+  },
+  {
+    reach: "watched",
+    group: "events.k8s.io",
+    resources: ["events"],
+    verbs: ["create", "patch"],
+    why: "Tells of every change of size, repeats folded into one.",
+    code: [],
+  },
+  {
+    reach: "own",
+    group: "coordination.k8s.io",
+    resources: ["leases"],
+    verbs: ["create"],
+    why: "Elects a leader. (A rule for creating cannot name its object.)",
+    code: [],
+  },
+  {
+    reach: "own",
+    group: "coordination.k8s.io",
+    resources: ["leases"],
+    names: ["worktide"],
+    verbs: ["get", "update"],
+    why: "Renews the leader's lease, and gives it up at the end.",
+    code: [],
+  },
+  {
+    reach: "own",
+    group: "",
+    resources: ["secrets"],
+    verbs: ["create"],
+    why: "Keeps the certificate of the webhook, so that all replicas have the same one.",
+    code: [],
+  },
+  {
+    reach: "own",
+    group: "",
+    resources: ["secrets"],
+    names: ["worktide-webhook"],
+    verbs: ["get", "update"],
+    why: "Reads and rotates the certificate of the webhook.",
+    code: [],
+  },
+  {
+    reach: "cluster",
+    group: "worktide.dev",
+    resources: ["clusterqueueconnections"],
+    verbs: read,
+    why: "Knows the connections that are shared by namespaces.",
+    code: [],
+  },
+  {
+    reach: "cluster",
+    group: "worktide.dev",
+    resources: ["clusterqueueconnections/status"],
+    verbs: ["patch"],
+    why: "Writes their status, only when it changes.",
+    code: [],
+  },
+  {
+    reach: "cluster",
+    group: "",
+    resources: ["namespaces"],
+    verbs: read,
+    why: "Knows the labels by which a shared connection admits namespaces.",
+    code: [],
+  },
+  {
+    reach: "cluster",
+    group: "admissionregistration.k8s.io",
+    resources: ["validatingwebhookconfigurations"],
+    names: ["worktide"],
+    verbs: ["get", "patch"],
+    why: "Tells the API server which certificate the webhook has.",
+    code: [],
+  },
+];
+
+/** The rules of RBAC that grant the permissions of these reaches, those of one group and the same verbs as one rule. */
+export function rulesOf(reaches: readonly Reach[], from: readonly Permission[] = permissions): readonly PolicyRule[] {
+  return from
+    .filter(({ reach }) => reaches.includes(reach))
+    .map(({ group, resources, names, verbs }) => ({
+      apiGroups: [group],
+      resources,
+      ...(names === undefined ? {} : { resourceNames: names }),
+      verbs,
+    }));
+}
+
+/** Rights on what holds credentials. With names, a list or watch of all of them is refused. */
+export function secretRules(access: SecretAccess): readonly PolicyRule[] {
+  if (access === "none" || access.length === 0) return [];
+  const names = access === "all" ? {} : { resourceNames: access };
+  return [{ apiGroups: [""], resources: ["secrets"], ...names, verbs: read }];
+}
