@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { duration } from "../src/api/duration.ts";
-import { text, whole } from "../src/api/fields.ts";
+import { setOf, text, whole } from "../src/api/fields.ts";
 import { monotonicMs } from "../src/brokers/clock.ts";
 import { separator } from "../src/brokers/kombu.ts";
 import type { RedisReader, ScriptAnswer, ScriptQuery } from "../src/brokers/redis-client.ts";
@@ -12,14 +12,12 @@ import { type ListNumbers, listsScript, type UnackedNumbers, unackedScript } fro
 import { firstSeen, type Held, heldOf, routes, waitingIn } from "./celery/tasks.ts";
 
 const query = z.strictObject({
-  queues: z
-    .array(text(512))
+  queues: setOf(text(512))
     .min(1)
     .max(100)
     .default(["celery"])
     .describe("Names of the queues that the workers of this pool work on, all of them. Example: `[celery, mails]`."),
-  prioritySteps: z
-    .array(whole(0, 255))
+  prioritySteps: setOf(whole(0, 255))
     .min(1)
     .max(16)
     .default([0, 3, 6, 9])

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { duration } from "../src/api/duration.ts";
-import { text } from "../src/api/fields.ts";
+import { cel, exactlyOne, setOf, text } from "../src/api/fields.ts";
 import type { RedisReader, ScriptAnswer, ScriptQuery } from "../src/brokers/redis-client.ts";
 import type { Reading, Result, Scaler, Worker } from "../src/core/contract.ts";
 import { type KeyNumbers, redisScript } from "./redis/script.ts";
@@ -9,8 +9,7 @@ const key = (what: string, example: string) => text(1024).describe(`${what}. Exa
 
 const list = z.strictObject({
   key: key("Key of the list", "mails"),
-  processing: z
-    .array(text(1024))
+  processing: setOf(text(1024))
     .min(1)
     .max(1000)
     .optional()
@@ -47,7 +46,8 @@ const sortedSet = z
     if (upTo === "all" || upToScore === undefined) return;
     const params = { rule: "one-score" };
     context.addIssue({ code: "custom", path: ["upToScore"], message: "must not stand beside `upTo: now`", params });
-  });
+  })
+  .meta(cel({ rule: "self.upTo == 'all' || !has(self.upToScore)", message: "`upToScore` must not stand beside `upTo: now`" }));
 
 const query = z
   .strictObject({
@@ -74,7 +74,8 @@ const query = z
     const found = kinds.length === 0 ? "none" : kinds.map((kind) => `\`${kind}\``).join(" and ");
     const message = `must have exactly one of \`list\`, \`stream\`, \`sortedSet\`, \`set\`, \`hash\`; found ${found}`;
     context.addIssue({ code: "custom", message, params: { rule: "one-redis-kind", unlessUnknown: true } });
-  });
+  })
+  .meta(cel(exactlyOne(["list", "stream", "sortedSet", "set", "hash"])));
 type Query = z.output<typeof query>;
 
 /** Keys of Redis that hold jobs. A missing key is an empty queue, for that is how Redis spells it; a missing stream is not. */

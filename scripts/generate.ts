@@ -2,6 +2,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { scalers } from "../scalers/index.ts";
+import { crdPages } from "../src/api/crd.ts";
 import { defineApi } from "../src/api/define.ts";
 import { type Page, referencePages } from "../src/api/reference.ts";
 import { brokers } from "../src/brokers/brokers.ts";
@@ -11,14 +12,16 @@ import { manifestPages } from "./manifests.ts";
 
 const root = path.join(import.meta.dirname, "..");
 /** Folders that hold generated files only: what is not generated any more goes. */
-const owned = ["docs/reference/scalers", "manifests/schema"];
+const owned = ["docs/reference/scalers", "manifests/schema", "manifests/crds"];
 
 const guides = await Promise.all(
   scalers.map(async ({ type }) => [type, (await read(`scalers/${type}/guide.md`)) ?? ""] as const),
 );
 const { version } = JSON.parse((await read("package.json")) ?? "{}") as { version: string };
+const api = defineApi(scalers, brokers);
 const pages: readonly Page[] = [
-  ...referencePages(defineApi(scalers, brokers), new Map(guides)),
+  ...referencePages(api, new Map(guides)),
+  ...crdPages(api),
   { path: "docs/reference/metrics.md", text: metricsReference() },
   ...manifestPages(version),
   ...chartPages(version),

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { duration } from "./duration.ts";
-import { text, whole } from "./fields.ts";
+import { cel, text, whole } from "./fields.ts";
 import { complain } from "./meta.ts";
 
 const mostReplicas = 100_000;
@@ -16,7 +16,13 @@ export const replicas = z
     if (min > max) complain(context, "min-above-max", ["min"], `must not be above \`max\`, which is ${max}`);
     if (idle !== undefined && idle > min)
       complain(context, "idle-above-min", ["idle"], `must not be above \`min\`, which is ${min}`);
-  });
+  })
+  .meta(
+    cel(
+      { rule: "self.min <= self.max", message: "`min` must not be above `max`" },
+      { rule: "!has(self.idle) || self.idle <= self.min", message: "`idle` must not be above `min`" },
+    ),
+  );
 
 export const scaleDown = z.strictObject({
   protect: z

@@ -2,9 +2,10 @@ import type { AnyScaler } from "../core/contract.ts";
 import type { Api } from "./define.ts";
 import type { Place } from "./fields.ts";
 import { type Complaint, pathText } from "./finding.ts";
+import { type Visited, visited } from "./json-schema.ts";
 import type { Kind } from "./meta.ts";
 import { annotatedPause } from "./pause.ts";
-import { checkPlaces } from "./places.ts";
+import { checkPlaces, isInside } from "./places.ts";
 import { hasPassword } from "./redact.ts";
 import { get, listAt } from "./tree.ts";
 
@@ -13,8 +14,9 @@ import { get, listAt } from "./tree.ts";
  * where another field is wrong; what has the wrong shape is the schema's to complain of.
  */
 export function checkDocument(kind: Kind, document: unknown, { scalers, json }: Api, place: Place): readonly Complaint[] {
-  const misplaced = checkPlaces(json[kind], document, place);
-  if (kind !== "ScaledWorker") return [...checkSecrets(get(document, "spec"), ["spec"], "connection"), ...misplaced];
+  const all = visited(json[kind], document);
+  const plain = [...checkPlaces(all, place), ...checkSets(all)];
+  if (kind !== "ScaledWorker") return [...checkSecrets(get(document, "spec"), ["spec"], "connection"), ...plain];
   const checks = [
     ...checkFallback(document),
     ...checkProtection(document, scalers),
@@ -22,8 +24,18 @@ export function checkDocument(kind: Kind, document: unknown, { scalers, json }: 
     ...checkDeletion(document),
     ...annotatedPause(Object(get(document, "metadata", "annotations"))).complaints,
   ];
-  const told = new Set(checks.map(({ path }) => pathText(path)));
-  return [...checks, ...misplaced.filter(({ path }) => !path.some((_, at) => told.has(pathText(path.slice(0, at + 1)))))];
+  return [...checks, ...plain.filter(({ path }) => !checks.some((told) => isInside(path, told.path)))];
+}
+
+/** In a list that several may add to, nothing stands twice: the API server refuses it too. */
+function checkSets(all: readonly Visited[]): readonly Complaint[] {
+  return all.flatMap(({ path, schema, value }) => {
+    if (schema.listType !== "set" || !Array.isArray(value)) return [];
+    const twice = value.findIndex((item, at) => value.indexOf(item) < at);
+    if (twice < 0) return [];
+    const at = [...path, twice];
+    return [{ rule: "duplicate-item", message: `\`${pathText(at)}\` must not stand twice in the list`, path: at }];
+  });
 }
 
 /** Jobs have no size of their own to go back to. */

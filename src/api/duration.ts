@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { cel } from "./fields.ts";
 
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 type Unit = keyof typeof unitMs;
@@ -41,6 +42,12 @@ export function duration(bounds: Readonly<{ min: string; max: string }>) {
     .max(32)
     .regex(durationPattern)
     .refine(within, { error: must })
-    .meta({ must })
+    .meta({
+      must,
+      ...cel({
+        rule: `duration(self) >= duration('${bounds.min}') && duration(self) <= duration('${bounds.max}')`,
+        message: must,
+      }),
+    })
     .transform((text) => parseDuration(text) ?? 0);
 }

@@ -38,3 +38,21 @@ export type Place = "local" | "cluster";
 /** Marks a field that works in one place only; `instead` is the way out in the other one: "use `process`". */
 export const clusterOnly = (instead: string) => ({ place: "cluster" satisfies Place, instead });
 export const localOnly = (instead: string) => ({ place: "local" satisfies Place, instead });
+
+/** A rule that the API server itself holds, in CEL; `self` is the value that carries it. The schema says the same. */
+export type CelRule = Readonly<{ rule: string; message: string }>;
+
+/** Gives a field rules for the API server. */
+export const cel = (...rules: readonly CelRule[]) => ({ cel: rules });
+
+/** CEL: exactly one of these fields is there. */
+export const exactlyOne = (keys: readonly string[], fields = keys): CelRule => ({
+  rule: `[${keys.map((key) => `has(self.${key})`).join(", ")}].exists_one(there, there)`,
+  message: `must have exactly one of ${fields.map((field) => `\`${field}\``).join(", ")}`,
+});
+
+/** A list in which nothing stands twice; several owners may each add to it (server-side apply). */
+export const setOf = <Item extends z.ZodType>(item: Item) => z.array(item).meta({ listType: "set" });
+
+/** An object of a scaler or broker whose unknown fields are errors; what `.strict()` alone forgets of it is kept. */
+export const closed = (schema: z.ZodObject) => schema.strict().meta(schema.meta() ?? {});

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Goal } from "../core/spec.ts";
 import { duration } from "./duration.ts";
-import { whole } from "./fields.ts";
+import { cel, exactlyOne, whole } from "./fields.ts";
 import { complain } from "./meta.ts";
 
 const kinds = ["waitingPerReplica", "jobsPerReplica", "startWithin", "drainWithin"] as const;
@@ -40,7 +40,13 @@ export const goal = z
     if (value.assume && !timed) {
       complain(context, "assume-without-time", ["assume"], "must stand beside `startWithin` or `drainWithin` only");
     }
-  });
+  })
+  .meta(
+    cel(exactlyOne(kinds), {
+      rule: "!has(self.assume) || has(self.startWithin) || has(self.drainWithin)",
+      message: "`assume` must stand beside `startWithin` or `drainWithin` only",
+    }),
+  );
 
 /** The goal as the rules take it. */
 export function goalOf(spec: z.output<typeof goal>): Goal {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Place } from "./fields.ts";
+import type { CelRule, Place } from "./fields.ts";
 
 /** The part of JSON Schema (2020-12) that zod writes for our schemas, and our own additions. */
 export type JsonSchema = Readonly<{
@@ -32,11 +32,30 @@ export type JsonSchema = Readonly<{
   /** Ours too: the field works in one place only, and what to use in the other one. */
   place?: Place;
   instead?: string;
+  cel?: readonly CelRule[];
+  /** How server-side apply merges a list: by these keys, or as a set; without it a list has one owner. */
+  listType?: "map" | "set";
+  listKeys?: readonly string[];
 }>;
 
 /** What a document may hold, before defaults are applied. Checks over several fields are not in it. */
 export function toJsonSchema(schema: z.ZodType): JsonSchema {
   return z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as JsonSchema;
+}
+
+/** A value in a document, and what the schema says of it. */
+export type Visited = Readonly<{ path: readonly PropertyKey[]; schema: JsonSchema; value: unknown }>;
+
+/** Every value that the schema knows, outer ones first. What has another shape than the schema says is left out. */
+export function visited(schema: JsonSchema, value: unknown, path: readonly PropertyKey[] = []): readonly Visited[] {
+  const own = [{ path, schema, value }];
+  if (Array.isArray(value)) return [...own, ...value.flatMap((item, at) => visited(schema.items ?? {}, item, [...path, at]))];
+  if (typeof value !== "object" || value === null) return own;
+  const inner = Object.entries(value).flatMap(([key, child]) => {
+    const known = Object.hasOwn(schema.properties ?? {}, key) ? schema.properties?.[key] : undefined;
+    return known ? visited(known, child, [...path, key]) : [];
+  });
+  return [...own, ...inner];
 }
 
 /** The schema of the value at a path; undefined where the schema says nothing of it. */

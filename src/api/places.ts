@@ -1,25 +1,18 @@
 import type { Place } from "./fields.ts";
 import { type Complaint, pathText } from "./finding.ts";
-import type { JsonSchema } from "./json-schema.ts";
+import type { Visited } from "./json-schema.ts";
 
-/** Fields that do not work where the document is put to work. What has the wrong shape is the schema's to complain of. */
-export function checkPlaces(
-  schema: JsonSchema,
-  value: unknown,
-  place: Place,
-  path: readonly PropertyKey[] = [],
-): readonly Complaint[] {
-  if (Array.isArray(value)) return value.flatMap((item, at) => checkPlaces(schema.items ?? {}, item, place, [...path, at]));
-  if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value).flatMap(([key, inner]) => {
-    const child = Object.hasOwn(schema.properties ?? {}, key) ? schema.properties?.[key] : undefined;
-    if (child === undefined) return [];
-    const at = [...path, key];
-    return child.place === undefined || child.place === place ? checkPlaces(child, inner, place, at) : [misplaced(child, at)];
-  });
+/** Fields that do not work where the document is put to work; of nested ones the outermost. */
+export function checkPlaces(all: readonly Visited[], place: Place): readonly Complaint[] {
+  const wrong = all.filter(({ schema }) => schema.place !== undefined && schema.place !== place);
+  return wrong.filter(({ path }) => !wrong.some((outer) => isInside(path, outer.path))).map(misplaced);
 }
 
-function misplaced({ place, instead }: JsonSchema, path: readonly PropertyKey[]): Complaint {
+/** Whether something stands within what stands at another path. */
+export const isInside = (path: readonly PropertyKey[], outer: readonly PropertyKey[]) =>
+  path.length > outer.length && outer.every((step, at) => path[at] === step);
+
+function misplaced({ path, schema: { place, instead } }: Visited): Complaint {
   const where = place === "cluster" ? "outside a cluster" : "in a cluster";
   const message = `\`${pathText(path)}\` must not be used ${where}: ${instead}`;
   return { rule: `${place}-only`, message, path, atKey: true };

@@ -1,13 +1,13 @@
 import { z } from "zod";
 import type { AnyBroker } from "../core/contract.ts";
-import { name } from "./fields.ts";
+import { cel, closed, exactlyOne, name, setOf } from "./fields.ts";
 import { apiVersion, clusterMetadata, complain, metadata } from "./meta.ts";
 
 const purpose = "An address and its credential: they belong together, and a credential never goes to another host.";
 
 /** The whole document, for these brokers: each one's type is a key under `spec`. */
 export function queueConnectionSchema(brokers: readonly AnyBroker[]) {
-  const spec = z.strictObject(settings(brokers)).superRefine(oneOf(brokers));
+  const spec = z.strictObject(settings(brokers)).superRefine(oneOf(brokers)).meta(oneBroker(brokers));
   return z.strictObject({
     apiVersion: z.literal(apiVersion).describe("Version of this schema."),
     kind: z.literal("QueueConnection").describe("Kind of this document."),
@@ -17,14 +17,13 @@ export function queueConnectionSchema(brokers: readonly AnyBroker[]) {
 }
 
 const clusterFields = {
-  namespaces: z
-    .array(
-      z
-        .string()
-        .max(63)
-        .regex(/^([a-z0-9]([-a-z0-9]*[a-z0-9])?|([a-z0-9][-a-z0-9]*)?\*)$/)
-        .meta({ must: "must be the name of a namespace, or its beginning and '*'" }),
-    )
+  namespaces: setOf(
+    z
+      .string()
+      .max(63)
+      .regex(/^([a-z0-9]([-a-z0-9]*[a-z0-9])?|([a-z0-9][-a-z0-9]*)?\*)$/)
+      .meta({ must: "must be the name of a namespace, or its beginning and '*'" }),
+  )
     .min(1)
     .max(256)
     .describe("Namespaces whose ScaledWorkers may use it: names, or beginnings of names with `*`. Example: `[shop, team-a-*]`."),
@@ -33,7 +32,8 @@ const clusterFields = {
 
 /** The same for a whole cluster: who runs the cluster says which namespaces may use it. */
 export function clusterQueueConnectionSchema(brokers: readonly AnyBroker[]) {
-  const spec = z.strictObject({ ...clusterFields, ...settings(brokers) }).superRefine(oneOf(brokers));
+  const fields = { ...clusterFields, ...settings(brokers) };
+  const spec = z.strictObject(fields).superRefine(oneOf(brokers)).meta(oneBroker(brokers));
   return z.strictObject({
     apiVersion: z.literal(apiVersion).describe("Version of this schema."),
     kind: z.literal("ClusterQueueConnection").describe("Kind of this document."),
@@ -43,7 +43,9 @@ export function clusterQueueConnectionSchema(brokers: readonly AnyBroker[]) {
 }
 
 const settings = (brokers: readonly AnyBroker[]) =>
-  Object.fromEntries(brokers.map((broker) => [broker.type, broker.settings.strict().optional().describe(broker.summary)]));
+  Object.fromEntries(brokers.map((broker) => [broker.type, closed(broker.settings).optional().describe(broker.summary)]));
+
+const oneBroker = (brokers: readonly AnyBroker[]) => cel(exactlyOne(brokers.map(({ type }) => type)));
 
 const oneOf = (brokers: readonly AnyBroker[]) => (value: Readonly<Record<string, unknown>>, context: z.RefinementCtx) => {
   const types = brokers.map((broker) => broker.type);

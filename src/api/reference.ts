@@ -39,10 +39,15 @@ const schemaFile = (name: string, schema: object): Page => ({
   text: `${JSON.stringify({ $schema: "https://json-schema.org/draft/2020-12/schema", ...schema }, null, 2)}\n`,
 });
 
+/** What our own keywords hold, where fields of the same name hold a schema. */
+const isOwn = (key: string, value: unknown) =>
+  ["must", "place", "instead", "listType"].includes(key)
+    ? typeof value === "string"
+    : ["cel", "listKeys"].includes(key) && Array.isArray(value);
+
 /** Without our own additions. */
 function published(value: JsonSchema): object {
-  const own = ["must", "place", "instead"];
-  return JSON.parse(JSON.stringify(value, (key, inner) => (own.includes(key) && typeof inner === "string" ? undefined : inner)));
+  return JSON.parse(JSON.stringify(value, (key, inner) => (isOwn(key, inner) ? undefined : inner)));
 }
 
 function kindPage(api: Api, kind: Kind, file: string): Page {

@@ -1,14 +1,13 @@
 import { createHash } from "node:crypto";
-import { isAbsolute, join } from "node:path";
-import type { z } from "zod";
 import type { AnyScaler } from "../core/contract.ts";
 import type { Rules, TriggerRule } from "../core/spec.ts";
 import type { Api } from "./define.ts";
 import { goalOf } from "./goal.ts";
-import type { jobTarget } from "./job-target.ts";
 import { annotatedPause, joined, type Pause } from "./pause.ts";
 import { admits } from "./reference-check.ts";
-import type { ScaledWorkerDocument, TriggerSpec } from "./scaled-worker.ts";
+import { resolveTarget } from "./resolve-target.ts";
+import type { ScaledWorkerDocument } from "./scaled-worker.ts";
+import type { TriggerSpec } from "./trigger.ts";
 
 /** How a trigger reaches its queue. */
 export type ConnectionRef =
@@ -119,31 +118,6 @@ export function resolveWorker(document: ScaledWorkerDocument, scalers: readonly 
   const named = triggers.map(({ scaler, ...rest }) => ({ ...rest, scaler: scaler.type }));
   const digest = digestOf({ rules, triggers: named, target, onDelete, pauses });
   return { namespace, name, key: `${namespace}/${name}`, generation: 1, digest, rules, triggers, target, onDelete, pauses };
-}
-
-/** @throws Error where the document did not pass the schema. */
-function resolveTarget({ process, job, ...object }: ScaledWorkerDocument["spec"]["target"], folder: string): TargetSpec {
-  if (job !== undefined) return resolveJob(job);
-  if (process !== undefined) {
-    const { cwd, stopGrace, ...rest } = process;
-    return { kind: "process", ...rest, cwd: isAbsolute(cwd) ? cwd : join(folder, cwd), stopGraceMs: stopGrace };
-  }
-  const { apiVersion = "apps/v1", kind, name } = object;
-  if (kind === undefined || name === undefined) throw new Error("a target without any of its kinds passed the schema");
-  return { kind: "scale", ref: { apiVersion, kind, name } };
-}
-
-function resolveJob({ template, backoff, ...rest }: z.output<typeof jobTarget>): JobTarget {
-  const { labels = {}, annotations = {} } = template.metadata ?? {};
-  const whole = { metadata: { labels, annotations }, spec: template.spec };
-  const { afterFailures, initial, max } = backoff;
-  return {
-    kind: "job",
-    template: whole,
-    templateDigest: digestOf(whole),
-    ...rest,
-    backoff: { afterFailures, initialMs: initial, maxMs: max },
-  };
 }
 
 /** The worker without the pauses that are over at this moment of the wall clock, ms since 1970; the same one where none is. */

@@ -2,77 +2,10 @@ import { z } from "zod";
 import type { AnyBroker, AnyScaler } from "../core/contract.ts";
 import { behavior, fallback, pause, replicas, scaleDown } from "./behavior.ts";
 import { duration } from "./duration.ts";
-import { clusterOnly, name as nameField, whole } from "./fields.ts";
-import { goal } from "./goal.ts";
+import { cel, clusterOnly, whole } from "./fields.ts";
 import { apiVersion, complain, metadata } from "./meta.ts";
 import { target } from "./target.ts";
-
-/** A trigger without the scalers' own fields, which stand beside these. */
-const triggerFields = {
-  name: nameField().describe("Name within this ScaledWorker, for status and metrics. Example: `mails`."),
-  connection: nameField()
-    .meta({ must: "must be the name of a QueueConnection (an address in its place stands under `inline`)" })
-    .optional()
-    .describe("QueueConnection in the same namespace that leads to the queue. Example: `main`."),
-  clusterConnection: nameField()
-    .meta({ must: "must be the name of a ClusterQueueConnection", ...clusterOnly("use `connection`") })
-    .optional()
-    .describe("Instead of `connection`: a ClusterQueueConnection that lets this namespace use it. Example: `shared`."),
-  goal: goal.describe("What the queue asks for. Exactly one of four."),
-  activation: whole(0, 1_000_000_000)
-    .default(0)
-    .describe("Jobs (waiting, due soon or running): more than so many wake a pool of idle size. Example: `5`."),
-  every: duration({ min: "100ms", max: "1h" })
-    .optional()
-    .describe("How often it is read, wake-ups aside. Default: what the scaler says. Example: `5s`."),
-};
-
-/** Without scalers and brokers; with them, each scaler's type is one more optional key, and `inline` is there. */
-const triggerBase = z.strictObject(triggerFields);
-export type TriggerSpec = z.output<typeof triggerBase> & Readonly<{ inline?: Readonly<Record<string, unknown>> }>;
-
-/** The trigger with the fields of these scalers, and inline connections of these brokers. */
-function trigger(scalers: readonly AnyScaler[], brokers: readonly AnyBroker[]) {
-  const own = scalers.map((scaler) => [scaler.type, scaler.query.strict().optional().describe(scaler.summary)] as const);
-  const places = brokers.map((broker) => [broker.type, broker.settings.strict().optional().describe(broker.summary)] as const);
-  const inline = z
-    .strictObject(Object.fromEntries(places))
-    .optional()
-    .describe(
-      "The address in place of `connection`, without any credential. Example: `{ redis: { url: redis://127.0.0.1:6379 } }`.",
-    );
-  const { name, connection, clusterConnection, ...rest } = triggerFields;
-  // The keys of scalers are known at run time only: to types, a trigger is its common part.
-  const fields = { name, connection, clusterConnection, inline, ...Object.fromEntries(own), ...rest } as typeof triggerFields;
-  return z.strictObject(fields).superRefine((value, context) => checkTrigger(value, scalers, context));
-}
-
-const connectionWays = ["connection", "clusterConnection", "inline"] as const;
-
-function checkTrigger(value: TriggerSpec, scalers: readonly AnyScaler[], context: z.RefinementCtx): void {
-  const types = scalers.map((scaler) => scaler.type);
-  const given = scalers.filter((scaler) => Object.hasOwn(value, scaler.type));
-  if (given.length !== 1) {
-    const found = given.length === 0 ? "found none" : `found ${given.map((scaler) => `\`${scaler.type}\``).join(" and ")}`;
-    const path = given[1] ? [given[1].type] : [];
-    complain(context, "one-scaler", path, `must have exactly one of ${list(types)}; ${found}`, {
-      unlessUnknown: given.length === 0,
-    });
-    return;
-  }
-  const broker = given[0]?.broker ?? "";
-  const [first, second] = connectionWays.filter((way) => value[way] !== undefined);
-  if (first === undefined) {
-    const message = `must have \`connection\`: the name of a QueueConnection with \`${broker}\``;
-    complain(context, "missing-connection", [], message, { unlessInvalid: connectionWays });
-  } else if (second !== undefined) {
-    complain(context, "one-connection", [second], `must not stand beside \`${first}\``);
-  } else if (value.inline !== undefined && Object.keys(value.inline).join() !== broker) {
-    complain(context, "connection-type", ["inline"], `must have exactly \`${broker}\`, which \`${given[0]?.type}\` reads from`);
-  }
-}
-
-const list = (words: readonly string[]) => words.map((word) => `\`${word}\``).join(", ");
+import { trigger } from "./trigger.ts";
 
 /** Everything but the triggers, whose shape depends on the scalers. */
 const specFields = {
@@ -112,6 +45,7 @@ export function scaledWorkerSchema(scalers: readonly AnyScaler[], brokers: reado
     .min(1)
     .max(64)
     .superRefine(uniqueNames)
+    .meta({ listType: "map", listKeys: ["name"] })
     .describe("Queues that it works for; the largest demand counts. Names are unique.");
   return z.strictObject({
     apiVersion: z.literal(apiVersion).describe("Version of this schema."),
@@ -119,6 +53,15 @@ export function scaledWorkerSchema(scalers: readonly AnyScaler[], brokers: reado
     metadata: metadata.describe("Name and namespace."),
     spec: z
       .strictObject({ target, replicas, triggers, ...rest })
+      .meta(
+        cel(
+          {
+            rule: "!has(self.fallback) || self.fallback.replicas <= self.replicas.max",
+            message: "`fallback.replicas` must not be above `replicas.max`",
+          },
+          { rule: "self.onDelete != 'Restore' || !has(self.target.job)", message: "`onDelete` must be 'Keep' with `target.job`" },
+        ),
+      )
       .describe("One pool of workers and the rules by which it is sized."),
   });
 }

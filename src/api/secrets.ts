@@ -1,52 +1,71 @@
 import { z } from "zod";
 import { BrokerError } from "../core/contract.ts";
-import { clusterOnly, localOnly, objectName, text, variable } from "./fields.ts";
+import { cel, clusterOnly, exactlyOne, localOnly, objectName, text, variable } from "./fields.ts";
 import { redact } from "./redact.ts";
 
 /** Whoever may write a QueueConnection in a cluster must not read the environment and files of the controller by it. */
 const inCluster = "use `secretKeyRef`";
 
+const places = {
+  env: variable()
+    .meta(localOnly(inCluster))
+    .optional()
+    .describe("Environment variable of Worktide that holds it. Example: `REDIS_PASSWORD`."),
+  file: text(4096)
+    .meta(localOnly(inCluster))
+    .optional()
+    .describe("File that holds it; a line end at its end does not count. Read at each dial. Example: `/run/secrets/redis`."),
+  secretKeyRef: keyOf("Secret", "redis", "password"),
+};
+
+function keyOf(kind: "Secret" | "ConfigMap", example: string, key: string) {
+  return z
+    .strictObject({
+      name: objectName().describe(`${kind} in the same namespace. Example: \`${example}\`.`),
+      key: text(253).describe(`Key within it. Example: \`${key}\`.`),
+    })
+    .meta(clusterOnly("use `env` or `file`"))
+    .optional()
+    .describe(`Key of a Kubernetes ${kind}; in a cluster only. Example: \`{ name: ${example}, key: ${key} }\`.`);
+}
+
 /** Where a secret stands. A field `xFrom` of this shape gives the setting `x`. Exactly one place. */
 export const secretReference = () =>
   z
-    .strictObject({
-      env: variable()
-        .meta(localOnly(inCluster))
-        .optional()
-        .describe("Environment variable of Worktide that holds it. Example: `REDIS_PASSWORD`."),
-      file: text(4096)
-        .meta(localOnly(inCluster))
-        .optional()
-        .describe("File that holds it; a line end at its end does not count. Read at each dial. Example: `/run/secrets/redis`."),
-      secretKeyRef: z
-        .strictObject({
-          name: objectName().describe("Secret in the same namespace. Example: `redis`."),
-          key: text(253).describe("Key within it. Example: `password`."),
-        })
-        .meta(clusterOnly("use `env` or `file`"))
-        .optional()
-        .describe("Key of a Kubernetes Secret; in a cluster only. Example: `{ name: redis, key: password }`."),
-    })
-    .superRefine((reference, context) => {
-      if (Object.values(reference).filter((place) => place !== undefined).length === 1) return;
-      context.addIssue({
-        code: "custom",
-        message: "must have exactly one of `env`, `file` and `secretKeyRef`",
-        params: { rule: "one-secret-source", unlessUnknown: true },
-      });
-    });
+    .strictObject(places)
+    .superRefine(onePlace)
+    .meta(cel({ rule: "has(self.secretKeyRef)", message: "must have `secretKeyRef`" }));
 
-export type SecretReference = z.output<ReturnType<typeof secretReference>>;
+/** The same for what is no secret: certificates of authorities. */
+export const publicReference = () =>
+  z
+    .strictObject({ ...places, configMapKeyRef: keyOf("ConfigMap", "redis-ca", "ca.crt") })
+    .superRefine(onePlace)
+    .meta(cel(exactlyOne(["secretKeyRef", "configMapKeyRef"])));
+
+function onePlace(reference: Readonly<Record<string, unknown>>, context: z.RefinementCtx): void {
+  if (Object.values(reference).filter((place) => place !== undefined).length === 1) return;
+  context.addIssue({
+    code: "custom",
+    message: "must have exactly one of `env`, `file` and `secretKeyRef`",
+    params: { rule: "one-secret-source", unlessUnknown: true },
+  });
+}
+
+export type SecretReference = z.output<ReturnType<typeof publicReference>>;
+
+/** Of which object of the API server a setting is a part. */
+export type KeyReference = Readonly<{ kind: "Secret" | "ConfigMap"; namespace: string; name: string; key: string }>;
 
 /** How secrets are read. Each resolves with undefined where there is none; anything thrown becomes an `auth` problem. */
 export type SecretReaders = Readonly<{
   env(variable: string): string | undefined;
   file(path: string, signal: AbortSignal): Promise<string | undefined>;
   /** Present in a cluster. */
-  secret?(place: Readonly<{ namespace: string; name: string; key: string }>, signal: AbortSignal): Promise<string | undefined>;
+  key?(place: KeyReference, signal: AbortSignal): Promise<string | undefined>;
 }>;
 
-/** The readers, and the namespace of every Secret that the settings refer to. */
+/** The readers, and the namespace of every Secret and ConfigMap that the settings refer to. */
 export type SecretSource = SecretReaders & Readonly<{ namespace?: string }>;
 
 type Tree = Readonly<Record<string, unknown>>;
@@ -74,20 +93,31 @@ async function resolveValue(value: unknown, readers: SecretSource, signal: Abort
 }
 
 async function readSecret(reference: SecretReference, readers: SecretSource, signal: AbortSignal): Promise<string> {
-  const { env, file, secretKeyRef } = reference;
+  const { env, file } = reference;
   if (env !== undefined) return present(readers.env(env), `environment variable ${env}`, "is not set");
   if (file !== undefined) {
     const content = await readFile(file, readers, signal);
     return present(content?.replace(/\r?\n$/, ""), `file ${redact(file)}`, "does not exist"); // an address may stand there by mistake
   }
-  if (secretKeyRef === undefined) throw unreadable("the secret reference names no place");
-  const title = `Secret '${secretKeyRef.name}', key '${secretKeyRef.key}'`;
-  if (!readers.secret) throw unreadable(`${title} can be read in a cluster only: use \`env\` or \`file\``);
-  return present(
-    await readers.secret({ namespace: readers.namespace ?? "default", ...secretKeyRef }, signal),
-    title,
-    "does not exist",
-  );
+  const place = keyPlace(reference, readers.namespace ?? "default");
+  if (place === undefined) throw unreadable("the secret reference names no place");
+  const title = `${place.kind} '${place.name}', key '${place.key}'`;
+  if (!readers.key) throw unreadable(`${title} can be read in a cluster only: use \`env\` or \`file\``);
+  return present(await readers.key(place, signal), title, "does not exist");
+}
+
+function keyPlace({ secretKeyRef, configMapKeyRef }: SecretReference, namespace: string): KeyReference | undefined {
+  if (secretKeyRef) return { kind: "Secret", namespace, ...secretKeyRef };
+  return configMapKeyRef && { kind: "ConfigMap", namespace, ...configMapKeyRef };
+}
+
+/** Every Secret and ConfigMap that settings refer to: what has to be watched for them. */
+export function keyReferences(settings: unknown, namespace: string): readonly KeyReference[] {
+  if (!isTree(settings)) return [];
+  return Object.entries(settings).flatMap(([key, inner]) => {
+    const place = isReference(key, inner) ? keyPlace(inner, namespace) : undefined;
+    return place ?? keyReferences(inner, namespace);
+  });
 }
 
 async function readFile(path: string, readers: SecretReaders, signal: AbortSignal): Promise<string | undefined> {
@@ -112,4 +142,4 @@ const unreadable = (message: string) => new BrokerError({ kind: "auth", message 
 const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null;
 
 const isReference = (key: string, value: unknown): value is SecretReference =>
-  key.endsWith("From") && isTree(value) && ["env", "file", "secretKeyRef"].some((place) => place in value);
+  key.endsWith("From") && isTree(value) && ["env", "file", "secretKeyRef", "configMapKeyRef"].some((place) => place in value);

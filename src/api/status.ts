@@ -23,7 +23,12 @@ const shared = {
   observedGeneration: whole(0, 2 ** 31 - 1)
     .optional()
     .describe("`metadata.generation` that this status speaks of. Example: `3`."),
-  conditions: z.array(condition).max(16).optional().describe("Conditions, one of each `type`."),
+  conditions: z
+    .array(condition)
+    .max(16)
+    .meta({ listType: "map", listKeys: ["type"] })
+    .optional()
+    .describe("Conditions, one of each `type`."),
 };
 
 const time = () => z.iso.datetime({ offset: true }).optional();
@@ -60,7 +65,12 @@ export const scaledWorkerStatus = z.strictObject({
   reason: text(63)
     .optional()
     .describe("The most telling reason of all conditions, as `kubectl get` shows it. Example: `AtMaximum`."),
-  triggers: z.array(trigger).max(64).optional().describe("The triggers, one of each `name`."),
+  triggers: z
+    .array(trigger)
+    .max(64)
+    .meta({ listType: "map", listKeys: ["name"] })
+    .optional()
+    .describe("The triggers, one of each `name`."),
   lastScaleTime: time().describe("When the size was last changed. Example: `2026-12-24T18:00:00Z`."),
   lastDecision: lastDecision.optional().describe("The last decision that changed the size."),
   originalReplicas: size().describe("With `onDelete: Restore`: the size that the target had before. Example: `3`."),

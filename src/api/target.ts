@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { duration } from "./duration.ts";
-import { clusterOnly, localOnly, objectName, text, variable } from "./fields.ts";
+import { cel, clusterOnly, localOnly, objectName, text, variable } from "./fields.ts";
 import { jobTarget } from "./job-target.ts";
 import { complain } from "./meta.ts";
 
@@ -79,4 +79,18 @@ export const target = z
     } else if (value.name === undefined) {
       complain(context, "target-name", [], "must have `name` beside `kind`", { unlessUnknown: true });
     }
-  });
+  })
+  .meta(
+    cel(
+      { rule: "has(self.kind) != has(self.job)", message: "must have exactly one of `kind` (with `name`), `job`" },
+      { rule: "!has(self.kind) || has(self.name)", message: "must have `name` beside `kind`" },
+      {
+        rule: "has(self.kind) || !(has(self.name) || has(self.apiVersion))",
+        message: "`name` and `apiVersion` must stand beside `kind` only",
+      },
+      {
+        rule: "has(self.job) == has(oldSelf.job)",
+        message: "must not change between `kind` and `job`: running Jobs would lose their owner; make a new ScaledWorker",
+      },
+    ),
+  );

@@ -160,7 +160,11 @@ async function firstAnswer(send: Link["send"]): Promise<void> {
 async function socketOptionsOf({ address, tls }: LinkOptions) {
   const { host, port } = address;
   if (!address.tls) return { ...socketSettings, host, port };
-  const [ca, cert, key] = await Promise.all([tls?.caFile, tls?.certFile, tls?.keyFile].map(readPem));
+  const [ca, cert, key] = await Promise.all([
+    tls?.ca ?? readPem(tls?.caFile),
+    tls?.cert ?? readPem(tls?.certFile),
+    tls?.key ?? readPem(tls?.keyFile),
+  ]);
   return {
     ...socketSettings,
     host,

@@ -1,12 +1,22 @@
 import { z } from "zod";
-import { text } from "../api/fields.ts";
+import { cel, clusterOnly, exactlyOne, localOnly, setOf, text } from "../api/fields.ts";
 import { complain } from "../api/meta.ts";
 import { hasPassword } from "../api/redact.ts";
-import { secretReference } from "../api/secrets.ts";
+import { publicReference, secretReference } from "../api/secrets.ts";
 import { BrokerError } from "../core/contract.ts";
 
-const file = (what: string, example: string) =>
-  text(4096).optional().describe(`File with ${what}, PEM; read again at each dial. Example: \`${example}\`.`);
+const file = (what: string, example: string, instead: string) =>
+  text(4096)
+    .meta(localOnly(`use \`${instead}\``))
+    .optional()
+    .describe(`File with ${what}, PEM; read again at each dial. Example: \`${example}\`.`);
+
+/** The same from a Secret: whoever writes a connection in a cluster must not name files of the controller. */
+const pem = (what: string, reference: typeof secretReference, instead: string) =>
+  reference()
+    .meta(clusterOnly(`use \`${instead}\``))
+    .optional()
+    .describe(`Where ${what} stand, PEM; read again at each dial.`);
 
 const hostPort = z
   .string()
@@ -15,15 +25,18 @@ const hostPort = z
   .meta({ must: "must be host:port, such as 'redis.shop:6379' or '[::1]:6379'" });
 
 const nodes = (what: string, example: string) =>
-  z.array(hostPort).min(1).max(64).describe(`${what}; one that answers is enough. Example: \`${example}\`.`);
+  setOf(hostPort).min(1).max(64).describe(`${what}; one that answers is enough. Example: \`${example}\`.`);
 
 const userName = () => text(256).optional();
 const password = () => secretReference().optional();
 
 const tls = z.strictObject({
-  caFile: file("the certificates of the authorities to trust; absent: those of the system", "/etc/redis/ca.crt"),
-  certFile: file("the client's certificate", "/etc/redis/tls.crt"),
-  keyFile: file("the client's key", "/etc/redis/tls.key"),
+  caFile: file("the certificates of the authorities to trust; absent: those of the system", "/etc/redis/ca.crt", "caFrom"),
+  certFile: file("the client's certificate", "/etc/redis/tls.crt", "certFrom"),
+  keyFile: file("the client's key", "/etc/redis/tls.key", "keyFrom"),
+  caFrom: pem("the certificates of the authorities to trust; absent: those of the system", publicReference, "caFile"),
+  certFrom: pem("the client's certificate", secretReference, "certFile"),
+  keyFrom: pem("the client's key", secretReference, "keyFile"),
   serverName: text(253)
     .optional()
     .describe("Name that the server's certificate must carry; absent: the host. Example: `redis.shop.svc`."),
@@ -48,6 +61,12 @@ const cluster = z.strictObject({
   nodes: nodes("Nodes of the cluster as host:port", '["redis-0:6379", "redis-1:6379"]'),
 });
 
+const ways = ["url", "urlFrom", "sentinel", "cluster"] as const;
+const pairs = [
+  ["certFile", "keyFile"],
+  ["certFrom", "keyFrom"],
+] as const;
+
 /** What a QueueConnection says of Redis. Secrets are references. */
 export const redisSettings = z
   .strictObject({
@@ -70,9 +89,9 @@ export const redisSettings = z
     cluster: cluster.optional().describe("Instead of `url`: a Redis Cluster."),
   })
   .superRefine((settings, context) => {
-    const ways = (["url", "urlFrom", "sentinel", "cluster"] as const).filter((way) => settings[way] !== undefined);
-    if (ways.length !== 1) {
-      const found = ways.length === 0 ? "none" : ways.map((way) => `\`${way}\``).join(" and ");
+    const given = ways.filter((way) => settings[way] !== undefined);
+    if (given.length !== 1) {
+      const found = given.length === 0 ? "none" : given.map((way) => `\`${way}\``).join(" and ");
       const message = `must have exactly one of \`url\`, \`urlFrom\`, \`sentinel\`, \`cluster\`; found ${found}`;
       complain(context, "one-redis-address", [], message, { unlessUnknown: true });
     }
@@ -93,21 +112,44 @@ export const redisSettings = z
     if (settings.username !== undefined && settings.passwordFrom === undefined) {
       complain(context, "user-needs-password", ["username"], "must come with `passwordFrom`");
     }
-    if ((settings.tls?.certFile === undefined) !== (settings.tls?.keyFile === undefined)) {
-      complain(context, "cert-and-key", ["tls"], "must have both of `certFile` and `keyFile`, or neither");
+    for (const [cert, key] of pairs) {
+      if ((settings.tls?.[cert] === undefined) === (settings.tls?.[key] === undefined)) continue;
+      complain(context, "cert-and-key", ["tls"], `must have both of \`${cert}\` and \`${key}\`, or neither`);
     }
-  });
+  })
+  .meta(
+    cel(
+      exactlyOne(ways),
+      {
+        rule: "!has(self.url) || !self.url.matches('^[a-z][a-z0-9+.-]*://[^@]*:[^@]*@')",
+        message: "`url` must not carry a password: use `passwordFrom`, or `urlFrom` for the whole address",
+      },
+      {
+        rule: "!has(self.url) || !has(self.tls) || self.url.startsWith('rediss://')",
+        message: "`url` must begin with rediss:// where `tls` is given",
+      },
+      { rule: "!has(self.username) || has(self.passwordFrom)", message: "`username` must come with `passwordFrom`" },
+      {
+        rule: "!has(self.tls) || has(self.tls.certFrom) == has(self.tls.keyFrom)",
+        message: "`tls` must have both of `certFrom` and `keyFrom`, or neither",
+      },
+    ),
+  );
 
 /** As declared. */
 export type RedisDeclared = z.output<typeof redisSettings>;
-export type RedisTls = z.output<typeof tls>;
 
 /** As the broker gets them: each `xFrom` has become `x`, and the address may carry user and password. */
-export type RedisSettings = Omit<RedisDeclared, "urlFrom" | "passwordFrom" | "sentinel"> &
+export type RedisSettings = Omit<RedisDeclared, "urlFrom" | "passwordFrom" | "sentinel" | "tls"> &
   Readonly<{
     password?: string;
+    tls?: RedisTls | undefined;
     sentinel?: Omit<NonNullable<RedisDeclared["sentinel"]>, "passwordFrom"> & Readonly<{ password?: string }>;
   }>;
+
+/** Certificates and keys as PEM, or the files that they stand in. */
+export type RedisTls = Omit<z.output<typeof tls>, "caFrom" | "certFrom" | "keyFrom"> &
+  Readonly<{ ca?: string; cert?: string; key?: string }>;
 
 export type HostPort = Readonly<{ host: string; port: number }>;
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type ConnectionRef, connectionKey, mayUse, type QueueConnection } from "../api/resolve.ts";
-import { resolveSecrets, type SecretReaders } from "../api/secrets.ts";
+import { keyReferences, resolveSecrets, type SecretReaders } from "../api/secrets.ts";
 import { type AnyBroker, BrokerError } from "../core/contract.ts";
 import type { ConnectionSource } from "../observe/observer.ts";
 
@@ -25,7 +25,7 @@ export function connectionSource(
   if (known?.readers === house.readers) return known.source;
   const namespace = found.kind === "inline" ? "" : found.namespace;
   // Secrets of one name in two namespaces are two secrets: connections that refer to them are never shared.
-  const credential = JSON.stringify(settings)?.includes('"secretKeyRef"') ? namespace : "";
+  const credential = keyReferences(settings, namespace);
   const source: ConnectionSource = {
     type,
     name: found.kind === "inline" ? broker.address(settings) : found.key,

@@ -62,10 +62,10 @@ describe("secrets", () => {
   it("of a cluster need a cluster, and their key must be there", async () => {
     const settings = { passwordFrom: { secretKeyRef: { name: "redis", key: "password" } } };
     assert.match(await refusal(settings), /^Secret 'redis', key 'password' can be read in a cluster only/);
-    assert.equal(await refusal(settings, { secret: async () => undefined }), "Secret 'redis', key 'password' does not exist");
-    assert.equal(await refusal(settings, { secret: async () => "" }), "Secret 'redis', key 'password' is empty");
-    assert.deepEqual(await resolve(settings, { secret: async (place) => Object.values(place).join("/") }), {
-      password: "shop/redis/password",
+    assert.equal(await refusal(settings, { key: async () => undefined }), "Secret 'redis', key 'password' does not exist");
+    assert.equal(await refusal(settings, { key: async () => "" }), "Secret 'redis', key 'password' is empty");
+    assert.deepEqual(await resolve(settings, { key: async (place) => Object.values(place).join("/") }), {
+      password: "Secret/shop/redis/password",
     });
   });
 

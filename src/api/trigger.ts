@@ -1,0 +1,100 @@
+import { z } from "zod";
+import type { AnyBroker, AnyScaler } from "../core/contract.ts";
+import { duration } from "./duration.ts";
+import { type CelRule, cel, closed, clusterOnly, exactlyOne, name as nameField, whole } from "./fields.ts";
+import { goal } from "./goal.ts";
+import { type JsonSchema, toJsonSchema } from "./json-schema.ts";
+import { complain } from "./meta.ts";
+
+/** A trigger without the scalers' own fields, which stand beside these. */
+const triggerFields = {
+  name: nameField().describe("Name within this ScaledWorker, for status and metrics. Example: `mails`."),
+  connection: nameField()
+    .meta({ must: "must be the name of a QueueConnection (an address in its place stands under `inline`)" })
+    .optional()
+    .describe("QueueConnection in the same namespace that leads to the queue. Example: `main`."),
+  clusterConnection: nameField()
+    .meta({ must: "must be the name of a ClusterQueueConnection", ...clusterOnly("use `connection`") })
+    .optional()
+    .describe("Instead of `connection`: a ClusterQueueConnection that lets this namespace use it. Example: `shared`."),
+  goal: goal.describe("What the queue asks for. Exactly one of four."),
+  activation: whole(0, 1_000_000_000)
+    .default(0)
+    .describe("Jobs (waiting, due soon or running): more than so many wake a pool of idle size. Example: `5`."),
+  every: duration({ min: "100ms", max: "1h" })
+    .optional()
+    .describe("How often it is read, wake-ups aside. Default: what the scaler says. Example: `5s`."),
+};
+
+/** Without scalers and brokers; with them, each scaler's type is one more optional key, and `inline` is there. */
+const triggerBase = z.strictObject(triggerFields);
+export type TriggerSpec = z.output<typeof triggerBase> & Readonly<{ inline?: Readonly<Record<string, unknown>> }>;
+
+/** The trigger with the fields of these scalers, and inline connections of these brokers. */
+export function trigger(scalers: readonly AnyScaler[], brokers: readonly AnyBroker[]) {
+  const own = scalers.map((scaler) => [scaler.type, closed(scaler.query).optional().describe(scaler.summary)] as const);
+  const places = brokers.map((broker) => [broker.type, closed(broker.settings).optional().describe(broker.summary)] as const);
+  const inline = z
+    .strictObject(Object.fromEntries(places))
+    .meta(cel(exactlyOne(brokers.map(({ type }) => type)), ...withoutCredential(brokers)))
+    .optional()
+    .describe(
+      "The address in place of `connection`, without any credential. Example: `{ redis: { url: redis://127.0.0.1:6379 } }`.",
+    );
+  const { name, connection, clusterConnection, ...rest } = triggerFields;
+  // The keys of scalers are known at run time only: to types, a trigger is its common part.
+  const fields = { name, connection, clusterConnection, inline, ...Object.fromEntries(own), ...rest } as typeof triggerFields;
+  return z
+    .strictObject(fields)
+    .superRefine((value, context) => checkTrigger(value, scalers, context))
+    .meta(cel(exactlyOne(scalers.map(({ type }) => type)), exactlyOne(connectionWays), ...scalers.map(inlineFits)));
+}
+
+const connectionWays = ["connection", "clusterConnection", "inline"] as const;
+
+function checkTrigger(value: TriggerSpec, scalers: readonly AnyScaler[], context: z.RefinementCtx): void {
+  const types = scalers.map((scaler) => scaler.type);
+  const given = scalers.filter((scaler) => Object.hasOwn(value, scaler.type));
+  if (given.length !== 1) {
+    const found = given.length === 0 ? "found none" : `found ${given.map((scaler) => `\`${scaler.type}\``).join(" and ")}`;
+    const path = given[1] ? [given[1].type] : [];
+    complain(context, "one-scaler", path, `must have exactly one of ${list(types)}; ${found}`, {
+      unlessUnknown: given.length === 0,
+    });
+    return;
+  }
+  const broker = given[0]?.broker ?? "";
+  const [first, second] = connectionWays.filter((way) => value[way] !== undefined);
+  if (first === undefined) {
+    const message = `must have \`connection\`: the name of a QueueConnection with \`${broker}\``;
+    complain(context, "missing-connection", [], message, { unlessInvalid: connectionWays });
+  } else if (second !== undefined) {
+    complain(context, "one-connection", [second], `must not stand beside \`${first}\``);
+  } else if (value.inline !== undefined && Object.keys(value.inline).join() !== broker) {
+    complain(context, "connection-type", ["inline"], `must have exactly \`${broker}\`, which \`${given[0]?.type}\` reads from`);
+  }
+}
+
+/** The connection in place leads where the scaler reads from. */
+const inlineFits = ({ type, broker }: AnyScaler): CelRule => ({
+  rule: `!has(self.inline) || !has(self.${type}) || has(self.inline.${broker})`,
+  message: `\`inline\` must have \`${broker}\`, which \`${type}\` reads from`,
+});
+
+/** An inline address is written by whoever writes the ScaledWorker: a credential must not be lent to it. */
+function withoutCredential(brokers: readonly AnyBroker[]): readonly CelRule[] {
+  const references = brokers.flatMap(({ type, settings }) => referencesIn(toJsonSchema(settings), [type]));
+  if (references.length === 0) return [];
+  const there = (path: readonly string[]) => path.map((_, at) => `has(self.${path.slice(0, at + 1).join(".")})`).join(" && ");
+  const message = "`inline` must not refer to a Secret: a credential needs a QueueConnection";
+  return [{ rule: `!(${references.map(there).join(" || ")})`, message }];
+}
+
+/** The fields that refer to a Secret: `passwordFrom`. */
+function referencesIn({ properties = {} }: JsonSchema, path: readonly string[]): readonly (readonly string[])[] {
+  return Object.entries(properties).flatMap(([key, child]) =>
+    key.endsWith("From") ? [[...path, key]] : referencesIn(child, [...path, key]),
+  );
+}
+
+const list = (words: readonly string[]) => words.map((word) => `\`${word}\``).join(", ");
