@@ -1,10 +1,9 @@
-import { errors } from "undici";
-import { type Answer, exchange, LostExchange, type Outgoing } from "./exchange.ts";
+import type { Answer, Outgoing } from "./exchange.ts";
 import { failureOf, lossOf } from "./failure.ts";
-import { jitterMs, pause } from "./jitter.ts";
 import { type CallOptions, type Fence, KubeError, type Lane } from "./kube.ts";
 import type { Links } from "./links.ts";
 import type { Turns } from "./turns.ts";
+import { jitterMs, pause } from "./wait.ts";
 
 /** One answer of the API server, or its absence (status 0), for metrics. */
 export type CallRecord = Readonly<{ method: string; lane: Lane; status: number; ms: number }>;
@@ -29,7 +28,6 @@ type Tools = Readonly<{
   links: Links;
   turns: Turns;
   clock: () => number;
-  userAgent: string;
   onCall: (record: CallRecord) => void;
 }>;
 
@@ -91,37 +89,28 @@ function repeatAfterMs({ links, turns }: Tools, call: Call, failure: KubeError, 
 
 /** The text of a good answer, or why there was none. */
 async function attempt(tools: Tools, call: Call, deadline: Deadline): Promise<string | KubeError> {
-  const { links, turns, clock, userAgent, onCall } = tools;
+  const { links, turns, clock, onCall } = tools;
   const lane = call.lane ?? laneOf(call);
-  const use = lane === "lease" ? "lease" : "calls";
-  const link = await deadline.bound(links.open(use));
   const giveBack = await turns.take(lane, deadline.signal);
   const sentAt = clock();
   let answer: Answer | undefined;
   try {
-    answer = await exchange(link.dispatcher, outgoingOf(call, link, userAgent, deadline), deadline.signal);
+    answer = await links.send(lane === "lease" ? "lease" : "calls", outgoingOf(call, deadline), deadline.signal);
     return answer.status < 300 ? answer.text : failureOf(answer, deedOf(call));
-  } catch (error) {
-    if (isHeadersTimeout(error)) links.suspect(use, link.dispatcher);
-    throw error;
   } finally {
     giveBack();
     onCall({ method: call.method, lane, status: answer?.status ?? 0, ms: clock() - sentAt });
   }
 }
 
-const isHeadersTimeout = (error: unknown) => error instanceof LostExchange && error.cause instanceof errors.HeadersTimeoutError;
-
 const laneOf = ({ method }: Call): Lane => (method === "GET" ? "read" : "lower");
 
-function outgoingOf(call: Call, link: Awaited<ReturnType<Links["open"]>>, userAgent: string, deadline: Deadline): Outgoing {
+function outgoingOf(call: Call, deadline: Deadline): Omit<Outgoing, "origin"> {
   const { method, path, body, contentType = "application/json", fence, doing } = call;
-  const headers = { ...link.headers, accept: "application/json", "user-agent": userAgent };
   return {
-    origin: link.origin,
     method,
-    path: `${link.prefix}${path}`,
-    headers: body === undefined ? headers : { ...headers, "content-type": contentType },
+    path,
+    headers: body === undefined ? {} : { "content-type": contentType },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     headersTimeoutMs,
     bodyTimeoutMs,
@@ -140,8 +129,6 @@ type Deadline = Readonly<{
   leftMs(): number;
   /** Ends it sooner. */
   shorten(ms: number): void;
-  /** Gives up waiting at the deadline; what it waited for goes on for whoever shares it. */
-  bound<T>(work: Promise<T>): Promise<T>;
   why(): "timedOut" | "aborted" | "lost";
   end(): void;
 }>;
@@ -164,17 +151,6 @@ function createDeadline(ms: number, parent: AbortSignal | undefined): Deadline {
       clearTimeout(timer);
       endsAt = sooner;
       timer = setTimeout(expire, least);
-    },
-    async bound(work) {
-      const { promise, reject } = Promise.withResolvers<never>();
-      const stop = () => reject(controller.signal.reason);
-      if (controller.signal.aborted) stop();
-      controller.signal.addEventListener("abort", stop, { once: true });
-      try {
-        return await Promise.race([work, promise]);
-      } finally {
-        controller.signal.removeEventListener("abort", stop);
-      }
     },
     why: () => (parent?.aborted ? "aborted" : controller.signal.aborted ? "timedOut" : "lost"),
     end() {

@@ -25,9 +25,9 @@ const pageSize = 500;
 /** Reads the credentials and connects with the first call. Rejects with an Error when there are no credentials. */
 export async function createClient(options: ClientOptions): Promise<KubeClient> {
   const { clock = () => performance.now(), onProblem = () => {}, onCall = () => {}, userAgent } = options;
-  const links = createLinks(openLogin(options.access), clock, onProblem);
-  await links.open("calls");
-  const caller = createCaller({ links, turns: createTurns(clock), clock, userAgent, onCall });
+  const links = createLinks({ login: openLogin(options.access), userAgent, clock, onProblem });
+  await links.ready();
+  const caller = createCaller({ links, turns: createTurns(clock), clock, onCall });
   return {
     get namespace() {
       return links.namespace() ?? "default";
@@ -35,7 +35,7 @@ export async function createClient(options: ClientOptions): Promise<KubeClient> 
     ...reads(caller),
     ...writes(caller),
     ...scales(caller),
-    watch: createWatches({ links, userAgent, clock }),
+    watch: createWatches(links),
     discover: createDiscovery(caller, clock),
     [Symbol.asyncDispose]: () => links[Symbol.asyncDispose](),
   };

@@ -14,6 +14,8 @@ export type Outgoing = Readonly<{
   bodyTimeoutMs: number;
   /** Called in the very turn of the event loop in which it is written to the socket; what it throws keeps it from going out. */
   onSend?(): void;
+  /** Called when a 2xx answer begins. */
+  onOpen?(): void;
   /** Takes the body of a 2xx answer piece by piece instead of its text. What it throws ends the exchange. */
   onData?(chunk: Buffer): void;
 }>;
@@ -33,7 +35,7 @@ export class LostExchange extends Error {
 /** Sends and waits for the whole answer, of whatever status. Rejects with {@link LostExchange}. */
 export function exchange(dispatcher: Dispatcher, outgoing: Outgoing, signal: AbortSignal): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const { headersTimeoutMs: headersTimeout, bodyTimeoutMs: bodyTimeout, onSend, onData, ...request } = outgoing;
+  const { headersTimeoutMs: headersTimeout, bodyTimeoutMs: bodyTimeout, onSend, onOpen, onData, ...request } = outgoing;
   const pieces: Buffer[] = [];
   let controller: Dispatcher.DispatchController | undefined;
   let sent = false;
@@ -67,6 +69,7 @@ export function exchange(dispatcher: Dispatcher, outgoing: Outgoing, signal: Abo
       onResponseStart(_, code, its) {
         status = code;
         headers = its;
+        if (code < 300) onOpen?.();
       },
       onResponseData(_, chunk) {
         if (onData && status < 300) onData(chunk);

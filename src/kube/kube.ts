@@ -111,7 +111,13 @@ export type Page<T> = Readonly<{ items: readonly T[]; resourceVersion: string; n
 /** `BOOKMARK` objects carry a resource version and nothing else. */
 export type WatchFrame<T> = Readonly<{ type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK"; object: T }>;
 
-export type WatchFrom = Selection & Readonly<{ resourceVersion: string; signal: AbortSignal }>;
+export type WatchFrom = Selection &
+  Readonly<{
+    resourceVersion: string;
+    signal: AbortSignal;
+    /** The server has taken it: everything since `resourceVersion` will come. */
+    onOpen?: () => void;
+  }>;
 
 /** What discovery says of a kind. */
 export type Discovered = Readonly<{ kind: Kind; scale: boolean; status: boolean }>;

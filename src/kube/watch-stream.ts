@@ -1,11 +1,8 @@
-import { exchange } from "./exchange.ts";
 import { failureOf, lossOf } from "./failure.ts";
 import { createJsonLines } from "./json-lines.ts";
 import { type Kube, KubeError, type KubeObject, type WatchFrame, type WatchFrom } from "./kube.ts";
-import type { Link, Links } from "./links.ts";
+import type { Links } from "./links.ts";
 import { collectionPath, queryOf, titleOfAll } from "./paths.ts";
-
-type Tools = Readonly<{ links: Links; clock: () => number; userAgent: string }>;
 
 /** Bookmarks come every minute: whoever says nothing for so long is gone. */
 const silentMs = 90_000;
@@ -14,12 +11,12 @@ const headersTimeoutMs = 5_000;
 const streamSeconds = () => Math.round(300 + Math.random() * 240);
 
 /** `Kube.watch` over sockets of its own, and the pulse that tells whether these are alive. */
-export function createWatches(tools: Tools): Kube["watch"] {
-  const beat = createPulse(tools);
+export function createWatches(links: Links): Kube["watch"] {
+  const beat = createPulse(links);
   return async (from, onFrame) => {
     const endBeat = beat();
     try {
-      await stream(tools, from, onFrame as (frame: WatchFrame<KubeObject>) => void);
+      await stream(links, from, onFrame as (frame: WatchFrame<KubeObject>) => void);
     } catch (error) {
       throw lossOf(error, { doing: `watching ${titleOfAll(from)}`, write: false }, from.signal.aborted ? "aborted" : "lost");
     } finally {
@@ -28,13 +25,8 @@ export function createWatches(tools: Tools): Kube["watch"] {
   };
 }
 
-async function stream(
-  { links, userAgent }: Tools,
-  from: WatchFrom,
-  onFrame: (frame: WatchFrame<KubeObject>) => void,
-): Promise<void> {
-  const link = await links.open("watches");
-  const { kind, namespace, resourceVersion, labelSelector, fieldSelector, signal } = from;
+async function stream(links: Links, from: WatchFrom, onFrame: (frame: WatchFrame<KubeObject>) => void): Promise<void> {
+  const { kind, namespace, resourceVersion, labelSelector, fieldSelector, signal, onOpen = () => {} } = from;
   const query = {
     watch: true,
     allowWatchBookmarks: true,
@@ -46,19 +38,13 @@ async function stream(
   const path = `${collectionPath(kind, namespace)}${queryOf(query)}`;
   const doing = `watching ${titleOfAll(from)}`;
   const onData = createJsonLines((frame) => onFrame(goodFrame(frame as Frame, doing)));
-  const answer = await exchange(link.dispatcher, { ...get(link, path, userAgent), bodyTimeoutMs: silentMs, onData }, signal);
+  const answer = await links.send("watches", { ...get, path, bodyTimeoutMs: silentMs, onOpen, onData }, signal);
   if (answer.status < 300) return;
   if (answer.status === 401) links.forget();
   throw failureOf(answer, { doing, write: false });
 }
 
-const get = ({ origin, prefix, headers }: Link, path: string, userAgent: string) => ({
-  origin,
-  method: "GET" as const,
-  path: `${prefix}${path}`,
-  headers: { ...headers, accept: "application/json", "user-agent": userAgent },
-  headersTimeoutMs,
-});
+const get = { method: "GET", headers: {}, headersTimeoutMs } as const;
 
 type Frame =
   | WatchFrame<KubeObject>
@@ -82,16 +68,11 @@ const pulseMs = 15_000;
  * While streams are open, asks for the version now and then over the same sockets: a session that has died silently is
  * found by undici when this times out, and all its streams fail at once, in 25 s instead of {@link silentMs}.
  */
-function createPulse({ links, userAgent }: Tools): () => () => void {
+function createPulse(links: Links): () => () => void {
   let streams = 0;
   let timer: NodeJS.Timeout | undefined;
   const ask = async () => {
-    const link = await links.open("watches");
-    await exchange(
-      link.dispatcher,
-      { ...get(link, "/version", userAgent), bodyTimeoutMs: headersTimeoutMs },
-      new AbortController().signal,
-    );
+    await links.send("watches", { ...get, path: "/version", bodyTimeoutMs: headersTimeoutMs }, new AbortController().signal);
   };
   return () => {
     streams += 1;

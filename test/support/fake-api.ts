@@ -49,6 +49,9 @@ export interface FakeApi extends AsyncDisposable {
   endWatches(): void;
   goaway(code: number): void;
   cutAll(): void;
+  /** Takes connections and cuts them at once, the open ones too, until {@link resume}. */
+  pause(): void;
+  resume(): void;
 }
 
 export async function startFakeApi(options: Readonly<{ token?: () => string }> = {}): Promise<FakeApi> {
@@ -60,6 +63,7 @@ export async function startFakeApi(options: Readonly<{ token?: () => string }> =
   const streams = new Set<Http2ServerResponse>();
   const discovery = new Map<string, readonly object[]>();
   let dials = 0;
+  let paused = false;
   let judge: (request: FakeRequest) => Fault | undefined = () => undefined;
   let frames: (event: StoredEvent) => readonly (StoredEvent | string)[] = (event) => [event];
 
@@ -110,10 +114,12 @@ export async function startFakeApi(options: Readonly<{ token?: () => string }> =
       else refuse(response, { status: 500, message: String(error) });
     });
   });
-  server.on("secureConnection", (socket) => {
+  server.on("connection", (socket: Socket) => {
     dials += 1;
+    if (paused) socket.destroy();
     sockets.add(socket.on("close", () => sockets.delete(socket)).on("error", () => {}));
   });
+  server.on("tlsClientError", () => {});
   server.on("session", (session) => sessions.add(session.on("close", () => sessions.delete(session)).on("error", () => {})));
   await once(server.listen(0, "127.0.0.1"), "listening");
   const { port } = server.address() as AddressInfo;
@@ -121,6 +127,9 @@ export async function startFakeApi(options: Readonly<{ token?: () => string }> =
   const kubeconfig = path.join(folder, "kubeconfig");
   await writeFile(kubeconfig, kubeconfigFor(port, token()));
 
+  const cutAll = () => {
+    for (const socket of sockets) socket.destroy();
+  };
   return {
     store,
     kubeconfig,
@@ -144,11 +153,16 @@ export async function startFakeApi(options: Readonly<{ token?: () => string }> =
     goaway: (code) => {
       for (const session of sessions) session.goaway(code);
     },
-    cutAll: () => {
-      for (const socket of sockets) socket.destroy();
+    cutAll,
+    pause: () => {
+      paused = true;
+      cutAll();
+    },
+    resume: () => {
+      paused = false;
     },
     async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy();
+      cutAll();
       await new Promise((resolve) => server.close(resolve));
       await rm(folder, { recursive: true });
     },
