@@ -127,7 +127,7 @@ async function readFile(path: string, readers: SecretReaders, signal: AbortSigna
     signal.throwIfAborted();
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unreadable";
     if (code === "ENOENT") return undefined;
-    throw new BrokerError({ kind: "auth", message: `file ${redact(path)} cannot be read (${code})` }, { cause });
+    throw new BrokerError({ kind: "secret", message: `file ${redact(path)} cannot be read (${code})` }, { cause });
   }
 }
 
@@ -137,7 +137,7 @@ function present(value: string | undefined, title: string, missing: string): str
   return value;
 }
 
-const unreadable = (message: string) => new BrokerError({ kind: "auth", message });
+const unreadable = (message: string) => new BrokerError({ kind: "secret", message });
 
 const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null;
 

@@ -42,9 +42,10 @@ async function connectAll({ workers, connections }: Parsed, world: World): Promi
   };
   return await Promise.all(
     workers.flatMap((worker) =>
-      worker.triggers.map(async ({ name, scaler, query, intervalMs, connection }) => {
-        const source = connectionSource(connection, house);
-        const { failure, reading } = await observer.watch({ scaler, query, intervalMs, connection: source }, () => {}).refresh();
+      worker.triggers.map(async (trigger) => {
+        const { name, scaler, query, intervalMs } = trigger;
+        const connection = connectionSource(trigger, house);
+        const { failure, reading } = await observer.watch({ scaler, query, intervalMs, connection }, () => {}).refresh();
         const text = failure?.problem.message ?? (reading && readingText(reading)) ?? "no answer";
         return { worker: worker.key, trigger: name, ok: failure === undefined, text };
       }),

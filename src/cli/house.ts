@@ -22,7 +22,7 @@ export type HouseOptions = Readonly<{
   hosts?: readonly string[] | undefined;
   record: OpenRecord;
   log: Log;
-  readers: (namespace: string) => SecretReaders;
+  readers: SecretReaders;
   openTarget: ControllerHouse["openTarget"];
   /** A size was applied. */
   scaled?: LoopHouse["scaled"];

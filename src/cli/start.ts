@@ -35,7 +35,6 @@ export interface Running {
 /** Sizes pools of local processes, as documents declare them. */
 export async function startWorktide(options: StartOptions, world: World): Promise<Running> {
   const { log, stateDir, output } = options;
-  const readers = secretReaders(world.env);
   const record = await openRecord(options.history, world);
   const pools = createPools({ stateDir, world, log, output, history: record.add });
   let notices: readonly string[] = [];
@@ -43,7 +42,7 @@ export async function startWorktide(options: StartOptions, world: World): Promis
     {
       ...options,
       record,
-      readers: () => readers,
+      readers: secretReaders(world.env),
       notices: () => notices,
       openTarget: options.openTarget ?? ((worker, present) => pools.open(worker, present)),
     },

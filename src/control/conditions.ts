@@ -15,6 +15,10 @@ export type ConditionReason =
   | "InvalidAnswer"
   | "InternalFault"
   | "Forbidden"
+  | "ConnectionNotFound"
+  | "SecretNotFound"
+  | "TargetNotFound"
+  | "InvalidSpec"
   | "CannotStart"
   | "CrashLooping"
   | "TargetNotFound"
@@ -105,6 +109,7 @@ function wallOf(when: number, { now, at }: ConditionInput): string {
  * |-----------------------------------------------------------|---------|----------------------------------|
  * | the target cannot be scaled, or its workers cannot start  | False   | by its trouble                   |
  * | a trigger fails for longer than 3 intervals and 60 s      | False   | by its problem: {@link failings} |
+ * | its connection or the Secret of that is missing           | False   | the same, at once                |
  * | no decision yet, or a trigger that was never read         | Unknown | Starting                         |
  * | otherwise                                                 | True    | Working                          |
  */
@@ -112,8 +117,9 @@ function ready({ rules, observations, decision, trouble, now }: ConditionInput):
   if (trouble !== undefined && !isPassing(trouble.reason)) {
     return { ...verdict("False", trouble.reason, trouble.message), from: trouble.since };
   }
-  const graceOf = (index: number) => Math.max(graceMs, lateIntervals * (rules.triggers[index]?.intervalMs ?? 0));
-  const failing = observations.findIndex(({ failure }, index) => failure !== undefined && now - failure.since > graceOf(index));
+  const graceOf = (index: number) =>
+    isDeclared(observations[index]) ? 0 : Math.max(graceMs, lateIntervals * (rules.triggers[index]?.intervalMs ?? 0));
+  const failing = observations.findIndex(({ failure }, index) => failure !== undefined && now - failure.since >= graceOf(index));
   const failure = observations[failing]?.failure;
   if (failure !== undefined) {
     const { kind, message } = failure.problem;
@@ -126,6 +132,10 @@ function ready({ rules, observations, decision, trouble, now }: ConditionInput):
   return verdict("True", "Working", "");
 }
 
+/** It fails for what is declared (or is not): time does not mend that, and no grace is due. */
+const isDeclared = (observation: Observation | undefined): boolean =>
+  observation?.failure?.problem.kind === "connection" || observation?.failure?.problem.kind === "secret";
+
 /** What a trigger that fails for long says of its queue. */
 const failings: Readonly<Record<ProblemKind, ConditionReason>> = {
   unreachable: "QueueUnreachable",
@@ -135,6 +145,8 @@ const failings: Readonly<Record<ProblemKind, ConditionReason>> = {
   limit: "QueueUnreachable",
   replica: "QueueUnreachable",
   auth: "Forbidden",
+  connection: "ConnectionNotFound",
+  secret: "SecretNotFound",
   missing: "QueueNotFound",
   invalid: "InvalidAnswer",
   internal: "InternalFault",

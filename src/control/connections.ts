@@ -1,25 +1,39 @@
 import { createHash } from "node:crypto";
-import { type ConnectionRef, connectionKey, mayUse, type QueueConnection } from "../api/resolve.ts";
+import { type ConnectionRef, connectionKey, mayUse, type QueueConnection, type Trigger } from "../api/resolve.ts";
 import { keyReferences, resolveSecrets, type SecretReaders } from "../api/secrets.ts";
-import { type AnyBroker, BrokerError } from "../core/contract.ts";
+import { type AnyBroker, type AnyScaler, BrokerError } from "../core/contract.ts";
 import type { ConnectionSource } from "../observe/observer.ts";
 
+export type SourceHouse = Readonly<{
+  connections: ReadonlyMap<string, QueueConnection>;
+  brokers: ReadonlyMap<string, AnyBroker>;
+  readers: SecretReaders;
+}>;
+
 /**
- * Where a trigger connects: a connection by name, or an inline address. Throws BrokerError when there is none, or one
- * that the namespace may not use.
+ * Where a trigger connects: a connection by name, or an inline address. Where there is none, or none that it may use, it
+ * gets one that fails each dial with that: it is not known, and no other trigger suffers.
  */
-export function connectionSource(
-  ref: ConnectionRef,
-  house: Readonly<{
-    connections: ReadonlyMap<string, QueueConnection>;
-    brokers: ReadonlyMap<string, AnyBroker>;
-    readers: SecretReaders;
-  }>,
-): ConnectionSource {
+export function connectionSource({ connection: ref, scaler }: Trigger, house: SourceHouse): ConnectionSource {
+  try {
+    return sourceOf(ref, scaler, house);
+  } catch (error) {
+    const name = ref.kind === "inline" ? "inline" : connectionKey(ref);
+    const settings = async () => {
+      throw error;
+    };
+    return { type: scaler.broker, name, key: `none: ${scaler.broker} ${name}`, settings };
+  }
+}
+
+function sourceOf(ref: ConnectionRef, scaler: AnyScaler, house: SourceHouse): ConnectionSource {
   const found = ref.kind === "inline" ? ref : connectionOf(ref, house.connections);
   const { type, settings } = found;
   const broker = house.brokers.get(type);
-  if (broker === undefined) throw new BrokerError({ kind: "missing", message: `there is no broker of type ${type}` });
+  if (broker === undefined || type !== scaler.broker) {
+    const title = found.kind === "inline" ? "the inline connection" : `${found.kind} ${found.key}`;
+    throw none(`${title} leads to \`${type}\`, and \`${scaler.type}\` reads from \`${scaler.broker}\``);
+  }
   // Ten thousand triggers of one QueueConnection share one source.
   const known = sources.get(found);
   if (known?.readers === house.readers) return known.source;
@@ -38,6 +52,8 @@ export function connectionSource(
   return source;
 }
 
+const none = (message: string) => new BrokerError({ kind: "connection", message });
+
 /** By what declares them, which never changes. */
 const sources = new WeakMap<object, Readonly<{ source: ConnectionSource; readers: SecretReaders }>>();
 
@@ -48,7 +64,7 @@ function connectionOf(
   const key = connectionKey(ref);
   const kind = ref.kind === "named" ? "QueueConnection" : "ClusterQueueConnection";
   const found = connections.get(key);
-  if (found === undefined) throw new BrokerError({ kind: "missing", message: `there is no ${kind} ${key}` });
+  if (found === undefined) throw none(`there is no ${kind} ${key}`);
   if (mayUse(found, ref.namespace)) return found;
-  throw new BrokerError({ kind: "auth", message: `${kind} ${key} does not let namespace '${ref.namespace}' use it` });
+  throw none(`${kind} ${key} does not let namespace '${ref.namespace}' use it`);
 }

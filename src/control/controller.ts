@@ -22,8 +22,7 @@ export type Managed = Readonly<{ worker: ScaledWorker; loop: WorkerLoop }>;
 export type ControllerHouse = Readonly<{
   observer: Observer;
   brokers: ReadonlyMap<string, AnyBroker>;
-  /** How secrets are read that connections of this namespace name. */
-  readers: (namespace: string) => SecretReaders;
+  readers: SecretReaders;
   /** Opens what a worker scales. The same target serves it until its `target` changes. */
   openTarget: (
     worker: ScaledWorker,
@@ -57,19 +56,10 @@ export function createController(house: ControllerHouse): Controller {
   const ending = new Map<WorkerLoop, Promise<void>>();
 
   const triggersOf = (worker: ScaledWorker, connections: Connections): WatchedTrigger[] =>
-    worker.triggers.map(({ name, scaler, query, connection, intervalMs }) => ({
-      name,
-      watch: {
-        scaler,
-        query,
-        intervalMs,
-        connection: connectionSource(connection, {
-          connections,
-          brokers: house.brokers,
-          readers: house.readers(worker.namespace),
-        }),
-      },
-    }));
+    worker.triggers.map((trigger) => {
+      const { name, scaler, query, intervalMs } = trigger;
+      return { name, watch: { scaler, query, intervalMs, connection: connectionSource(trigger, { ...house, connections }) } };
+    });
 
   const begin = async (worker: ScaledWorker, triggers: readonly WatchedTrigger[]) => {
     // Its target asks who has a job in hand, which only its loop can tell.

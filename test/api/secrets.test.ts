@@ -21,7 +21,7 @@ async function refusal(settings: unknown, over?: Partial<SecretReaders>): Promis
     await resolve(settings, over);
   } catch (error) {
     assert.ok(error instanceof BrokerError);
-    assert.equal(error.problem.kind, "auth");
+    assert.equal(error.problem.kind, "secret");
     return error.problem.message;
   }
   return assert.fail("resolved");

@@ -69,6 +69,13 @@ const cases: readonly Case[] = [
   ["an outage within the grace", "Ready", { observations: [fresh, failing(59_000)] }, "True Working"],
   ["an outage past the grace", "Ready", { observations: [fresh, failing(61_000)] }, "False QueueUnreachable"],
   ["a credential that is refused", "Ready", { observations: [failing(61_000, "auth"), fresh] }, "False Forbidden"],
+  [
+    "a connection that is not declared, at once",
+    "Ready",
+    { observations: [failing(0, "connection"), fresh] },
+    "False ConnectionNotFound",
+  ],
+  ["a Secret that is missing, at once", "Ready", { observations: [failing(0, "secret"), fresh] }, "False SecretNotFound"],
   ["a queue that is not there", "Ready", { observations: [failing(61_000, "missing"), fresh] }, "False QueueNotFound"],
   ["an answer that makes no sense", "Ready", { observations: [failing(61_000, "invalid"), fresh] }, "False InvalidAnswer"],
   ["a fault of our own", "Ready", { observations: [failing(61_000, "internal"), fresh] }, "False InternalFault"],

@@ -45,7 +45,7 @@ function begin(t: TestContext) {
   const controller = createController({
     observer: { watch: source.watch, connections: () => [], [Symbol.asyncDispose]: async () => {} },
     brokers: new Map(brokers.map((broker) => [broker.type, broker])),
-    readers: () => ({ env: () => undefined, file: async () => "" }),
+    readers: { env: () => undefined, file: async () => "" },
     wallClock,
     openTarget: async ({ key }) => {
       if (broken.has(key)) throw new Error("no such folder");

@@ -1,0 +1,134 @@
+import type { ParsedObject } from "../api/object.ts";
+import { connectionKey, type QueueConnection, type ScaledWorker } from "../api/resolve.ts";
+import type { ScaledWorkerStatus } from "../api/status.ts";
+import type { Controller } from "../control/controller.ts";
+import type { WatchList } from "../kube/watch-list.ts";
+
+/** A ScaledWorker as the API server has it. */
+export type WorkerObject = Readonly<{ parsed: ParsedObject; status: ScaledWorkerStatus }>;
+
+export type Watches = Readonly<{
+  workers: WatchList<WorkerObject>;
+  connections: WatchList<ParsedObject>;
+  /** Absent where this process may not see beyond its namespaces. */
+  clusterConnections?: WatchList<ParsedObject>;
+}>;
+
+export type DeclaredHouse = Readonly<{
+  watches: Watches;
+  controller: Pick<Controller, "put" | "drop">;
+  /** Something of this worker is different: its spec is in force, was refused, or it is gone. */
+  changed: (key: string) => void;
+  failed: (doing: string, cause: unknown) => void;
+}>;
+
+/** Keeps in force what the API server declares. A spec with an error changes nothing: the one before it stays. */
+export interface Declarations extends AsyncDisposable {
+  /** The ScaledWorkers that use a connection, by the key of either. */
+  users(connection: string): number;
+  /** The one in force. */
+  worker(key: string): ScaledWorker | undefined;
+  /** Resolves when all that was known at the time of the call is in force. */
+  settled(): Promise<void>;
+}
+
+/** So many are put in force before others get their turn. */
+const atOnce = 100;
+
+/** Call it when all lists are synced: a connection that was not listed yet is none that is missing. */
+export function followDeclarations({ watches, controller, changed, failed }: DeclaredHouse): Declarations {
+  const connections = new Map<string, QueueConnection>();
+  const usedBy = new Map<string, Set<string>>();
+  const inForce = new Map<string, ScaledWorker>();
+  const waiting = new Set<string>();
+  let working: Promise<void> | undefined;
+  let stopped = false;
+
+  const ask = (key: string) => {
+    waiting.add(key);
+    working ??= work().finally(() => {
+      working = undefined;
+    });
+  };
+
+  const work = async () => {
+    let done = 0;
+    for (const key of waiting) {
+      waiting.delete(key);
+      if (stopped) return;
+      await apply(key).catch((cause: unknown) => failed(`declaring ${key}`, cause));
+      if (++done % atOnce === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+
+  const apply = async (key: string) => {
+    const object = watches.workers.get(key)?.parsed;
+    const before = inForce.get(key);
+    if (object === undefined || object.deleting || (before !== undefined && before.uid !== object.uid)) leave(key, before);
+    const worker = object?.deleting === false ? object.worker : undefined;
+    if (worker !== undefined) {
+      unlink(key, before);
+      for (const connection of connectionsOf(worker)) (usedBy.get(connection) ?? fresh(connection)).add(key);
+      inForce.set(key, worker);
+      await controller.put(worker, connections);
+    }
+    changed(key);
+  };
+
+  const leave = (key: string, before: ScaledWorker | undefined) => {
+    if (before === undefined) return;
+    unlink(key, before);
+    inForce.delete(key);
+    controller.drop(key);
+  };
+
+  const unlink = (key: string, worker: ScaledWorker | undefined) => {
+    for (const connection of worker === undefined ? [] : connectionsOf(worker)) usedBy.get(connection)?.delete(key);
+  };
+
+  const fresh = (connection: string) => {
+    const users = new Set<string>();
+    usedBy.set(connection, users);
+    return users;
+  };
+
+  const connect = (key: string, object: ParsedObject | undefined) => {
+    const before = connections.get(key);
+    if (object === undefined) connections.delete(key);
+    else if (object.connection !== undefined) connections.set(key, object.connection);
+    if (connections.get(key)?.digest === before?.digest) return;
+    for (const user of usedBy.get(key) ?? []) ask(user);
+  };
+
+  const lists = [watches.connections, ...(watches.clusterConnections ? [watches.clusterConnections] : [])];
+  for (const list of lists) for (const [key, object] of list.entries()) connect(key, object);
+  for (const [key] of watches.workers.entries()) ask(key);
+  const stops = [
+    ...lists.map((list) => list.onChange((key, now) => connect(key, now))),
+    watches.workers.onChange((key, now, was) => {
+      if (isOther(now?.parsed, was?.parsed)) ask(key);
+    }),
+  ];
+
+  return {
+    users: (connection) => usedBy.get(connection)?.size ?? 0,
+    worker: (key) => inForce.get(key),
+    settled: async () => working,
+    async [Symbol.asyncDispose]() {
+      stopped = true;
+      for (const stop of stops) stop();
+      await working;
+    },
+  };
+}
+
+/** Whether they differ in what is declared: our own status does not count. */
+function isOther(now: ParsedObject | undefined, was: ParsedObject | undefined): boolean {
+  if (now === undefined || was === undefined) return true;
+  if (now.uid !== was.uid || now.generation !== was.generation || now.deleting !== was.deleting) return true;
+  return now.worker?.digest !== was.worker?.digest;
+}
+
+function connectionsOf({ triggers }: ScaledWorker): readonly string[] {
+  return triggers.flatMap(({ connection }) => (connection.kind === "inline" ? [] : [connectionKey(connection)]));
+}

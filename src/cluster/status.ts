@@ -1,0 +1,112 @@
+import { type ScaledWorkerStatus, type StatusCondition, workerConditions } from "../api/status.ts";
+import type { Condition } from "../control/conditions.ts";
+import type { TriggerSnapshot, WorkerSnapshot } from "../control/worker-snapshot.ts";
+
+/** What only a user can end: `kstatus` shows such a thing as failed, not as busy. */
+const usersOwn: ReadonlySet<string> = new Set<string>([
+  "InvalidSpec",
+  "TargetNotFound",
+  "ConnectionNotFound",
+  "SecretNotFound",
+  "QueueNotFound",
+  "Forbidden",
+]);
+
+const states = { known: "Fresh", stale: "Stale", unknown: "Unknown" } as const;
+const longestMessage = 1024;
+
+/** What of a worker goes into its status. */
+export type Seen = Pick<
+  WorkerSnapshot,
+  "generation" | "generatedAt" | "pool" | "decision" | "lastChange" | "changes" | "triggers" | "conditions"
+>;
+
+/** A spec that cannot be put in force. */
+export type Refused = Readonly<{ generation: number; message: string }>;
+
+/** A worker whose newest spec was refused: `before` is how the one in force stands, where there is one. */
+export function refusedWorker(before: Seen | undefined, { generation, message }: Refused, at: string): Seen {
+  const unknown = { status: "Unknown", reason: "InvalidSpec", message: "", since: at } as const;
+  const conditions = before?.conditions ?? workerConditions.map((type) => ({ type, ...unknown }));
+  const refused = { status: "False", reason: "InvalidSpec", message, since: at } as const;
+  const base = before ?? { generatedAt: at, changes: [], triggers: [] };
+  return { ...base, generation, conditions: conditions.map((each) => (each.type === "Ready" ? { ...each, ...refused } : each)) };
+}
+
+/**
+ * The status of a ScaledWorker as it is now. Live figures (backlog, ages) are not in it, they are for metrics, page and
+ * `explain`: so it differs from the one before only when something turned. Conditions take the time of their last flip
+ * over from `published`, whoever wrote that one.
+ *
+ * @param target Name of what is scaled, for `kubectl get`.
+ */
+export function statusOf(seen: Seen, target: string, published: ScaledWorkerStatus = {}): ScaledWorkerStatus {
+  const { generation, pool, decision, lastChange, changes } = seen;
+  const { lastScaleTime, lastDecision, originalReplicas } = published;
+  const change = lastChange && changes.find(({ from, to }) => from === lastChange.from && to === lastChange.to);
+  return {
+    observedGeneration: generation,
+    target,
+    ...(pool && { replicas: pool.existing }),
+    ...(decision && { desired: decision.to }),
+    reason: telling(seen.conditions),
+    triggers: seen.triggers.map(triggerOf),
+    conditions: conditionsOf(seen, published.conditions ?? []),
+    ...(lastChange ? { lastScaleTime: lastChange.at } : lastScaleTime && { lastScaleTime }),
+    ...(lastChange
+      ? {
+          lastDecision: {
+            id: change?.id.slice(change.id.lastIndexOf("#") + 1) ?? "0",
+            time: lastChange.at,
+            from: lastChange.from,
+            to: lastChange.to,
+            reason: lastChange.reason,
+            message: (change?.summary ?? "").slice(0, longestMessage),
+          },
+        }
+      : lastDecision && { lastDecision }),
+    ...(originalReplicas !== undefined && { originalReplicas }),
+  };
+}
+
+function triggerOf({ name, type, state, problem }: TriggerSnapshot) {
+  return { name, type, state: states[state], ...(problem && { message: problem.message.slice(0, longestMessage) }) };
+}
+
+function conditionsOf(seen: Seen, before: readonly StatusCondition[]): StatusCondition[] {
+  const { generation, generatedAt, decision, conditions } = seen;
+  const ready = conditions.find(({ type }) => type === "Ready");
+  const abnormal = [
+    ...(ready?.status === "False" && usersOwn.has(ready.reason) ? [{ ...ready, type: "Stalled", status: "True" } as const] : []),
+    ...(decision === undefined && ready?.reason !== "InvalidSpec"
+      ? [{ type: "Reconciling", status: "True", reason: "NewGeneration", message: "", since: generatedAt } as const]
+      : []),
+  ];
+  return [...conditions, ...abnormal].map(({ since, ...condition }) => {
+    const same = before.find(({ type, status }) => type === condition.type && status === condition.status);
+    return { ...condition, lastTransitionTime: same?.lastTransitionTime ?? since, observedGeneration: generation };
+  });
+}
+
+/** The most telling of the reasons, for the column of `kubectl get`, which cannot choose. */
+function telling(conditions: readonly Condition[]): string {
+  const [ready, active, fresh, limited, paused] = (["Ready", "Active", "ReadingsFresh", "ScalingLimited", "Paused"] as const).map(
+    (type) => conditions.find((condition) => condition.type === type),
+  );
+  if (ready?.status !== "True") return ready?.reason ?? "Starting";
+  if (paused?.status === "True") return paused.reason;
+  if (fresh?.status === "False") return fresh.reason;
+  // A pool that sleeps is limited by its minimum: that it is empty tells more.
+  if (limited?.status === "True" && limited.reason !== "AtMinimum") return limited.reason;
+  return active?.reason ?? "Starting";
+}
+
+/** Whether two statuses say the same, but for words and times that move by themselves. */
+export function saysTheSame(a: ScaledWorkerStatus, b: ScaledWorkerStatus): boolean {
+  return mark(a) === mark(b);
+}
+
+function mark({ conditions = [], triggers = [], lastDecision: _, ...rest }: ScaledWorkerStatus): string {
+  const turned = conditions.map(({ type, status, reason, observedGeneration }) => [type, status, reason, observedGeneration]);
+  return JSON.stringify([rest, turned, triggers.map(({ name, type, state }) => [name, type, state])]);
+}
