@@ -31,3 +31,29 @@ export async function until<T>(work: Promise<T>, signal: AbortSignal): Promise<T
     signal.removeEventListener("abort", stop);
   }
 }
+
+/** Wakes one that sleeps. A ring while nobody sleeps is kept for the next. */
+export type Bell = Readonly<{ ring(): void; wait(ms: number, signal: AbortSignal): Promise<void> }>;
+
+export function createBell(): Bell {
+  let rung = false;
+  let wake: (() => void) | undefined;
+  return {
+    ring() {
+      rung = true;
+      wake?.();
+    },
+    async wait(ms, signal) {
+      if (!rung) {
+        const woken = new AbortController();
+        const end = () => woken.abort();
+        wake = end;
+        signal.addEventListener("abort", end, { once: true });
+        if (!signal.aborted) await pause(ms, woken.signal);
+        signal.removeEventListener("abort", end);
+        wake = undefined;
+      }
+      rung = false;
+    },
+  };
+}

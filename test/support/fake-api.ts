@@ -38,6 +38,8 @@ export interface FakeApi extends AsyncDisposable {
   dials(): number;
   /** Judges each request; the latest one that is set counts. */
   set(judge: (request: FakeRequest) => Fault | undefined): void;
+  /** Called between the deed and its answer, which waits for it. */
+  setAfter(after: (request: FakeRequest) => Promise<void> | undefined): void;
   /** What watches get of each event: itself, nothing, twice …; strings go out as they are. */
   setFrames(edit: (event: StoredEvent) => readonly (StoredEvent | string)[]): void;
   /** What a group version holds, by its path. */
@@ -65,6 +67,7 @@ export async function startFakeApi(options: Readonly<{ token?: () => string }> =
   let dials = 0;
   let paused = false;
   let judge: (request: FakeRequest) => Fault | undefined = () => undefined;
+  let after: (request: FakeRequest) => Promise<void> | undefined = () => undefined;
   let frames: (event: StoredEvent) => readonly (StoredEvent | string)[] = (event) => [event];
 
   async function serve(request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
@@ -83,6 +86,7 @@ export async function startFakeApi(options: Readonly<{ token?: () => string }> =
     const resources = discovery.get(seen.path);
     if (resources) return respond(response, 200, { kind: "APIResourceList", resources });
     const answer = perform(store, seen, old);
+    await after(seen);
     if (fault && "doneThen" in fault) {
       if (fault.doneThen === "lost") return cut(request);
       return refuse(response, { status: fault.doneThen });
@@ -138,6 +142,9 @@ export async function startFakeApi(options: Readonly<{ token?: () => string }> =
     dials: () => dials,
     set: (next) => {
       judge = next;
+    },
+    setAfter: (next) => {
+      after = next;
     },
     setFrames: (next) => {
       frames = next;
