@@ -37,9 +37,9 @@ export function startHouse({ documents, history = false, env = {} }: HouseOption
   ]);
 }
 
-/** So many ScaledWorkers with targets that are nothing: many.ts. With the flag of V8 that src/cli/economy.ts speaks of. */
-export function startMany(size: number, url: string): Promise<House> {
-  return start([], {}, () => ["--max-semi-space-size=4", many, String(size), url]);
+/** So many ScaledWorkers of so many triggers, with targets that are nothing: many.ts. */
+export function startMany(url: string, workers: number, triggers = 1): Promise<House> {
+  return start([], {}, () => [many, url, String(workers), String(triggers)]);
 }
 
 async function start(
@@ -105,10 +105,10 @@ export function connection(url: string, more: Readonly<Record<string, unknown>> 
   return { apiVersion, kind: "QueueConnection", metadata: { name: "main" }, spec: { redis: { url, ...more } } };
 }
 
-/** A ScaledWorker of one trigger, on the connection `main`. */
+/** A ScaledWorker with these triggers, on the connection `main`. */
 export function scaledWorker(
   name: string,
-  trigger: Readonly<Record<string, unknown>>,
+  triggers: readonly Readonly<Record<string, unknown>>[],
   { command = ["sleep", "3600"], ...spec }: Readonly<Record<string, unknown> & { command?: readonly string[] }> = {},
 ): unknown {
   return {
@@ -118,7 +118,10 @@ export function scaledWorker(
     spec: {
       target: { process: { command, logs: "Discard" } },
       replicas: { min: 0, max: 1 },
-      triggers: [{ name: "queue", connection: "main", goal: { waitingPerReplica: 1 }, ...trigger }],
+      triggers: triggers.map((trigger, i) => ({
+        ...{ name: `queue-${i}`, connection: "main", goal: { waitingPerReplica: 1 } },
+        ...trigger,
+      })),
       scaleDown: { protect: "grace", cooldown: "0s" },
       behavior: { scaleDown: { stabilizationWindowSeconds: 0 } },
       ...spec,

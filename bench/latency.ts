@@ -85,7 +85,7 @@ async function measure({ redis, kind, mode, pools, python }: Setup): Promise<rea
   const login = mode === "polled" ? { username: "polling", passwordFrom: { env: "BENCH_PASSWORD" } } : {};
   const documents = [
     connection(redis.url, login),
-    ...names.map((name) => scaledWorker(name, kind.trigger(name), { command: ["bash", "-c", tell] })),
+    ...names.map((name) => scaledWorker(name, [kind.trigger(name)], { command: ["bash", "-c", tell] })),
   ];
   await using house = await startHouse({ documents, history: true, env: { BENCH_PASSWORD: "polling" } });
   await using load = startLoad(kind, redis.url, python);

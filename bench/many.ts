@@ -1,6 +1,6 @@
-// The house with so many ScaledWorkers, one Redis list each: `node bench/many.ts SIZE URL`. All of it runs (reading,
-// deciding, history, metrics, API) but for the processes: ten thousand pools of these belong to no machine. It is what a
-// cluster asks of it.
+// The house with so many ScaledWorkers, of so many triggers each, a Redis list for each trigger:
+// `node bench/many.ts URL WORKERS TRIGGERS`. All of it runs (reading, deciding, history, metrics, API) but for the
+// processes: ten thousand pools of these belong to no machine. It is what a cluster asks of it.
 import { scalers } from "../scalers/index.ts";
 import { defineApi } from "../src/api/define.ts";
 import { type Parsed, parseDocuments } from "../src/api/parse.ts";
@@ -37,7 +37,7 @@ function imagined(uid: string): Target {
 }
 
 /** Piece by piece, as they come from a cluster: a file may have 1 MiB at most. */
-function declared(size: number, url: string): Parsed {
+function declared(url: string, size: number, triggers: number): Parsed {
   const api = defineApi(scalers, brokers);
   const parse = (documents: readonly unknown[]) => {
     const parsed = parseDocuments(documents.map((each) => JSON.stringify(each)).join("\n---\n"), { api, file: "bench" });
@@ -46,9 +46,13 @@ function declared(size: number, url: string): Parsed {
   };
   const { connections } = parse([connection(url)]);
   const workers: Parsed["workers"][number][] = [];
-  for (let from = 0; from < size; from += 100) {
-    const some = Array.from({ length: Math.min(100, size - from) }, (_, i) =>
-      scaledWorker(`pool-${from + i}`, { redis: { list: { key: `queue:${from + i}` } } }),
+  const batch = Math.max(1, Math.floor(100 / triggers));
+  for (let from = 0; from < size; from += batch) {
+    const some = Array.from({ length: Math.min(batch, size - from) }, (_, i) =>
+      scaledWorker(
+        `pool-${from + i}`,
+        Array.from({ length: triggers }, (_, j) => ({ redis: { list: { key: `queue:${(from + i) * triggers + j}` } } })),
+      ),
     );
     workers.push(...parse([connection(url), ...some]).workers);
   }
@@ -56,7 +60,7 @@ function declared(size: number, url: string): Parsed {
 }
 
 economise();
-const [size, url = ""] = [Number(process.argv[2]), process.argv[3]];
+const [url = "", size = "", triggers = ""] = process.argv.slice(2);
 const log = createLog({ level: "error", format: "json", destination: process.stderr });
 const stateDir = process.cwd();
 const stop = new AbortController();
@@ -74,7 +78,7 @@ const world = {
 };
 const running = await startWorktide(
   {
-    parsed: declared(size, url),
+    parsed: declared(url, Number(size), Number(triggers)),
     stateDir,
     listen: { host: "127.0.0.1", port: 0 },
     log,

@@ -24,7 +24,7 @@ async function sizes(redis: BenchRedis, { quick, say }: Context): Promise<Table>
   const idle: number[] = [];
   for (let repeat = 0; repeat < repeats; repeat++) {
     {
-      const pool = scaledWorker("pool", { redis: { list: { key: "queue" } } });
+      const pool = scaledWorker("pool", [{ redis: { list: { key: "queue" } } }]);
       await using house = await startHouse({ documents: [connection(redis.url), pool] });
       idle.push(await settledMiB(house));
     }
@@ -62,7 +62,7 @@ async function changing(redis: BenchRedis, { quick, say }: Context): Promise<Tab
   const documents = (edit: number) => [
     connection(redis.url),
     ...Array.from({ length: pools }, (_, i) =>
-      scaledWorker(`pool-${i}`, { redis: { list: { key: `queue:${i}` } } }, { replicas: { min: 0, max: 2 + (edit % 2) } }),
+      scaledWorker(`pool-${i}`, [{ redis: { list: { key: `queue:${i}` } } }], { replicas: { min: 0, max: 2 + (edit % 2) } }),
     ),
   ];
   await redis.send("FLUSHALL");
