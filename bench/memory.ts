@@ -29,7 +29,7 @@ async function sizes(redis: BenchRedis, { quick, say }: Context): Promise<Table>
       idle.push(await settledMiB(house));
     }
     for (const count of counts) {
-      await using house = await startMany(count, redis.url);
+      await using house = await startMany(redis.url, count);
       found.get(count)?.push(await settledMiB(house));
     }
     say(`memory: ${digits(idle.at(-1) ?? 0)} MiB with one pool`);

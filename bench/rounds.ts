@@ -97,7 +97,7 @@ async function fill(redis: BenchRedis, size: number): Promise<void> {
 
 async function measureRest(redis: BenchRedis, size: number, { quick }: Context): Promise<Measure> {
   await fill(redis, size);
-  await using house = await startMany(size, redis.url);
+  await using house = await startMany(redis.url, size);
   await settled(house, size);
   await redis.send("CONFIG", "SET", "slowlog-log-slower-than", 200);
   await redis.send("CONFIG", "SET", "slowlog-max-len", 10_000);
@@ -167,7 +167,7 @@ async function roundTrips(redis: BenchRedis, size: number): Promise<number> {
   const delayMs = 200;
   await fill(redis, size);
   await using proxy = await startProxy(() => redis.port);
-  await using house = await startMany(size, `redis://127.0.0.1:${proxy.port}/0`);
+  await using house = await startMany(`redis://127.0.0.1:${proxy.port}/0`, size);
   await settled(house, size);
   const direct = (await connectionOf(house)).lastRoundMs ?? Number.NaN;
   await proxy.set({ kind: "delay", ms: delayMs });

@@ -76,7 +76,7 @@ export async function openHouse(options: HouseOptions, world: World): Promise<Ho
     readers: options.readers,
     wallClock: Date.now,
     openTarget: options.openTarget,
-    loopHouse: ({ key, namespace, name }) => ({
+    loops: {
       now: world.now,
       history: record.add,
       failed: (doing, cause) => {
@@ -84,26 +84,26 @@ export async function openHouse(options: HouseOptions, world: World): Promise<Ho
         failed(doing, cause);
       },
       everyRead: record.isFile,
-      observed: ({ watch }, { observation: { failure, reading }, changed }) => {
+      observed: (worker, { watch }, { observation: { failure, reading }, changed }) => {
         if (failure !== undefined) metrics.readingFailed(watch.connection.name, watch.scaler.type, failure.problem.kind);
-        const managed = changed || reading?.oldestMs !== undefined ? controller.find(namespace, name) : undefined;
+        const managed = changed || reading?.oldestMs !== undefined ? controller.find(worker) : undefined;
         if (managed !== undefined) ledger.touched(managed);
       },
-      decided: (decision) => {
+      decided: (worker, decision) => {
         metrics.decided(decision);
-        const managed = controller.find(namespace, name);
+        const managed = controller.find(worker);
         if (managed !== undefined) ledger.decided(managed, decision);
       },
-      scaled: (change) => {
+      scaled: (worker, change) => {
         const { decision, applied, at, wokenAt } = change;
         const { from, reason, summary } = decision;
-        log.info({ worker: key, from, to: applied.size, reason, why: summary }, "scaled");
+        log.info({ worker, from, to: applied.size, reason, why: summary }, "scaled");
         metrics.wrote("ok", wokenAt === undefined ? undefined : at - wokenAt);
-        const managed = controller.find(namespace, name);
+        const managed = controller.find(worker);
         if (managed !== undefined) ledger.scaled(managed, decision, applied.size);
-        options.scaled?.(change);
+        options.scaled?.(worker, change);
       },
-    }),
+    },
     failed,
   });
   const ledger = createLedger({ controller: () => controller, series: createSeries(), now: world.now, wallClock: Date.now });

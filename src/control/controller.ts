@@ -5,7 +5,8 @@ import type { Rules } from "../core/spec.ts";
 import type { ConnectionState, Observer } from "../observe/observer.ts";
 import type { Target } from "../targets/target.ts";
 import { connectionSource } from "./connections.ts";
-import { createWorkerLoop, type LoopHouse, type WatchedTrigger, type WorkerLoop } from "./worker-loop.ts";
+import { createWorkerLoop } from "./create-worker-loop.ts";
+import type { LoopHouse, WatchedTrigger, WorkerLoop } from "./worker-loop.ts";
 
 /** The documents that are in force. */
 export type Declared = Readonly<{
@@ -28,8 +29,8 @@ export type ControllerHouse = Readonly<{
     worker: ScaledWorker,
     present: Readonly<{ observations: () => readonly Observation[]; rules: () => Rules }>,
   ) => Promise<Target>;
-  /** What each loop tells to, by worker. */
-  loopHouse: (worker: ScaledWorker) => Omit<LoopHouse, "watch">;
+  /** What the loops tell to. */
+  loops: Omit<LoopHouse, "watch">;
   /** ms since 1970. */
   wallClock: () => number;
   failed: (doing: string, cause: unknown) => void;
@@ -44,7 +45,8 @@ export interface Controller {
   /** Ends one worker, if there is such a one, and leaves its target. */
   drop(key: string): void;
   managed(): readonly Managed[];
-  find(namespace: string, name: string): Managed | undefined;
+  /** By "namespace/name". */
+  find(key: string): Managed | undefined;
   connections(): readonly ConnectionState[];
   /** Stops deciding, ends every target (jobs in hand first), and resolves when all are gone. `each` hears of every target. */
   close(each: (target: Target) => void): Promise<void>;
@@ -54,6 +56,8 @@ export function createController(house: ControllerHouse): Controller {
   const managed = new Map<string, Managed>();
   /** Loops of workers that are not declared any more, or differently, until their target is gone. */
   const ending = new Map<WorkerLoop, Promise<void>>();
+
+  const loopHouse: LoopHouse = { ...house.loops, watch: house.observer.watch.bind(house.observer) };
 
   const triggersOf = (worker: ScaledWorker, connections: Connections): WatchedTrigger[] =>
     worker.triggers.map((trigger) => {
@@ -69,8 +73,7 @@ export function createController(house: ControllerHouse): Controller {
       rules: () => loop?.rules() ?? worker.rules,
     });
     if (target === undefined) return;
-    const watch = house.observer.watch.bind(house.observer);
-    loop = createWorkerLoop(worker.key, target, worker.rules, triggers, { ...house.loopHouse(worker), watch });
+    loop = createWorkerLoop(worker.key, target, worker.rules, triggers, loopHouse);
     managed.set(worker.key, { worker, loop });
   };
 
@@ -148,7 +151,7 @@ export function createController(house: ControllerHouse): Controller {
     put,
     drop,
     managed: () => [...managed.values()],
-    find: (namespace, name) => managed.get(`${namespace}/${name}`),
+    find: (key) => managed.get(key),
     connections: () => house.observer.connections(),
     async close(each) {
       for (const [key, { loop }] of managed) void end(key, loop);

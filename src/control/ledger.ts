@@ -3,7 +3,7 @@ import type { Columns, SeriesStore } from "../telemetry/series.ts";
 import type { Controller, Managed } from "./controller.ts";
 import { allKnown, connectionSnapshot, type Moment, type Told, wallOf, workerSnapshot } from "./snapshot.ts";
 import { follow, stand } from "./standing.ts";
-import type { ChangeHint, SnapshotSource, WorkerSnapshot } from "./worker-snapshot.ts";
+import { type ChangeHint, type SnapshotSource, type WorkerSnapshot, workerKey } from "./worker-snapshot.ts";
 
 /** Decisions kept for people, per worker; and over all of them, down to two each. */
 const mostChanges = 20;
@@ -135,11 +135,13 @@ export function createLedger({ controller, series, now, wallClock }: LedgerHouse
     brief: () => list(false),
     workers: () => list(controller().managed().length <= explainedInLists),
     worker(namespace, name) {
-      const managed = controller().find(namespace, name);
+      const managed = controller().find(workerKey(namespace, name));
       return managed && snapshot(managed, true);
     },
-    series: (namespace, name, since) =>
-      controller().find(namespace, name) === undefined ? noColumns : series.columns(`${namespace}/${name}`, since),
+    series(namespace, name, since) {
+      const key = workerKey(namespace, name);
+      return controller().find(key) === undefined ? noColumns : series.columns(key, since);
+    },
     connections: () =>
       controller()
         .connections()

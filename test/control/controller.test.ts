@@ -6,7 +6,6 @@ import { parseDocuments } from "../../src/api/parse.ts";
 import { brokers } from "../../src/brokers/brokers.ts";
 import { createController } from "../../src/control/controller.ts";
 import { createLedger } from "../../src/control/ledger.ts";
-import type { Decision } from "../../src/core/decision.ts";
 import { createSeries } from "../../src/telemetry/series.ts";
 import { fakeHouse, fakeTarget, fakeTime, fakeWatching } from "./rig.ts";
 
@@ -53,21 +52,21 @@ function begin(t: TestContext) {
       opened.push({ key, crew });
       return crew.target;
     },
-    loopHouse: (worker) => ({
+    loops: {
       ...house,
-      observed: (_, { changed }) => {
-        const managed = changed ? controller.find(worker.namespace, worker.name) : undefined;
+      observed: (worker, _, { changed }) => {
+        const managed = changed ? controller.find(worker) : undefined;
         if (managed) ledger.touched(managed);
       },
-      decided: (decision: Decision) => {
-        const managed = controller.find(worker.namespace, worker.name);
+      decided: (worker, decision) => {
+        const managed = controller.find(worker);
         if (managed) ledger.decided(managed, decision);
       },
-      scaled: ({ decision, applied }) => {
-        const managed = controller.find(worker.namespace, worker.name);
+      scaled: (worker, { decision, applied }) => {
+        const managed = controller.find(worker);
         if (managed) ledger.scaled(managed, decision, applied.size);
       },
-    }),
+    },
     failed: (doing) => void failures.push(doing),
   });
   const ledger = createLedger({ controller: () => controller, series: createSeries(), now: time.now, wallClock });
@@ -86,7 +85,7 @@ describe("all workers of a process", () => {
     assert.deepEqual(failures, ["opening the target of default/bad"]);
     broken.clear();
     await controller.declare(declared(["bad", "good"]));
-    assert.ok(controller.find("default", "bad"), "the next declaration tries again");
+    assert.ok(controller.find("default/bad"), "the next declaration tries again");
   });
 
   it("keeps the target of a worker whose rules change, and replaces it when its command does", async (t) => {
@@ -107,7 +106,7 @@ describe("all workers of a process", () => {
     crewOf("default/mails").target[Symbol.asyncDispose] = () => gone.promise;
     await controller.declare(declared([]));
     await time.settle();
-    assert.equal(controller.find("default", "mails"), undefined);
+    assert.equal(controller.find("default/mails"), undefined);
     assert.equal(source.stopped(), 0);
     gone.resolve();
     await time.settle();

@@ -187,7 +187,7 @@ export function fakeHouse(time: Time, watch: LoopHouse["watch"]) {
     everyRead: false,
     observed: () => {},
     scaled: () => {},
-    decided: (decision) => void decisions.push(decision),
+    decided: (_, decision) => void decisions.push(decision),
     failed: (doing) => void failures.push(doing),
   };
   return { house, history, decisions, failures };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
-import { createWorkerLoop } from "../../src/control/worker-loop.ts";
+import { createWorkerLoop } from "../../src/control/create-worker-loop.ts";
 import type { Member, Rules } from "../../src/core/spec.ts";
 import type { Applied } from "../../src/targets/target.ts";
 import { free } from "../core/situation.ts";
