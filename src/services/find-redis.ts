@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
 import { access, chmod, mkdir, mkdtemp, readdir, rename, rm, symlink } from "node:fs/promises";
 import { userInfo } from "node:os";
@@ -72,8 +73,7 @@ export const fromDebian: Way = async (options) => {
   // Several of us may do this at once: each makes a link of its own, and the last one stays.
   const home = await cacheDir(options);
   const link = join(home, "redis-server");
-  const own = join(home, `redis-server.${process.pid}`);
-  await rm(own, { force: true });
+  const own = join(home, `redis-server.${randomUUID()}`);
   await symlink(tool, own);
   await rename(own, link);
   return (await starts(link, options)) ? binary("debian", link) : undefined;
