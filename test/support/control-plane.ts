@@ -1,14 +1,14 @@
-import { generateKeyPairSync, randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { Agent, request } from "undici";
 import { freePort } from "../../src/services/redis-server.ts";
 import { type Access, type Credentials, openAccess } from "./cluster/access.ts";
 import { type Component, startComponent, watchdog } from "./cluster/component.ts";
 import { type FoundCluster, findCluster } from "./cluster/find.ts";
 import { apiserverFlags, controllerManagerFlags, etcdFlags, type Place } from "./cluster/flags.ts";
+import { until } from "./cluster/ready.ts";
+import { admin, writeSecrets } from "./cluster/secrets.ts";
 
 export { ApiError, type Thing } from "./cluster/access.ts";
 
@@ -28,7 +28,6 @@ export interface ControlPlane extends Access {
 /** Arguments beyond ours, which they override. */
 export type ControlPlaneOptions = Readonly<{ apiserverArgs?: readonly string[]; controllerManagerArgs?: readonly string[] }>;
 
-const READY_MS = 120_000;
 const PORT_TRIES = 5;
 
 let found: Promise<FoundCluster> | undefined;
@@ -74,7 +73,7 @@ async function launch(
   { apiserverArgs = [], controllerManagerArgs = [] }: ControlPlaneOptions,
 ): Promise<ControlPlane> {
   const place = { dir, client: await freePort(), peer: await freePort(), api: await freePort() };
-  const token = await writeSecrets(dir);
+  const [token = ""] = await writeSecrets(dir, [admin]);
   const start = (name: string, flags: readonly string[], ready: (signal: AbortSignal) => Promise<void>) =>
     startComponent({ name, dir, command: [path.join(bin, name), ...flags], ready });
   const [etcd, apiserver] = await Promise.all([
@@ -93,16 +92,6 @@ async function launch(
   return { ...access, dir, bin, etcd, apiserver, controllerManager, stop, [Symbol.asyncDispose]: stop };
 }
 
-/** Keys and tokens; answers the administrator's token. */
-async function writeSecrets(dir: string): Promise<string> {
-  const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
-  const token = randomBytes(16).toString("hex");
-  await writeFile(path.join(dir, "service-account.key"), privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
-  await writeFile(path.join(dir, "service-account.pub"), publicKey.export({ type: "spki", format: "pem" }));
-  await writeFile(path.join(dir, "tokens.csv"), `${token},admin,admin,"system:masters"\n`, { mode: 0o600 });
-  return token;
-}
-
 const credentials = async ({ dir, api }: Place, token: string): Promise<Credentials> => ({
   url: `https://127.0.0.1:${api}`,
   ca: await readFile(path.join(dir, "pki", "apiserver.crt"), "utf8"),
@@ -119,27 +108,5 @@ async function apiserverReady(place: Place, token: string, signal: AbortSignal):
       if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
       await pause(50, undefined, { signal });
     }
-  }
-}
-
-/** Resolves at the first 200 of a URL; rejects with the signal's reason, or when it takes too long. */
-async function until(url: string, signal: AbortSignal, ca?: string, token?: string): Promise<void> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(READY_MS)]);
-  const dispatcher = new Agent({ connect: ca === undefined ? {} : { ca }, connections: 1 });
-  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  try {
-    for (;;) {
-      const status = await request(url, { dispatcher, headers, signal: limit }).then(
-        async ({ statusCode, body }) => {
-          await body.dump();
-          return statusCode;
-        },
-        () => 0, // it does not listen yet
-      );
-      if (status === 200) return;
-      await pause(50, undefined, { signal: limit });
-    }
-  } finally {
-    await dispatcher.destroy();
   }
 }

@@ -24,6 +24,8 @@ export type Program = Readonly<{
   command: readonly [string, ...string[]];
   /** Where it runs; its process id is written there, for the watchdog. */
   dir: string;
+  /** Absent: this process's own. */
+  env?: NodeJS.ProcessEnv;
   /** Resolves when it serves; rejects, or is aborted when the process ends before. */
   ready(signal: AbortSignal): Promise<void>;
 }>;
@@ -31,11 +33,13 @@ export type Program = Readonly<{
 const LOG_LINES = 60;
 
 /**
- * Ends what `dir/*.pid` names and removes `dir`, as soon as this process has gone, however it went: a shell that waits for
+ * Ends what `dir/*.pid` names, runs `dir/cleanup.sh` where there is one, and removes `dir`, as soon as this process has gone, however it went: a shell that waits for
  * the end of its standard input outlives even SIGKILL of its parent.
  */
 export function watchdog(dir: string): { dismiss(): Promise<void> } {
-  const script = 'cat >/dev/null; for f in "$0"/*.pid; do [ -f "$f" ] && kill -9 "$(cat "$f")"; done 2>/dev/null; rm -rf "$0"';
+  const script =
+    'cat >/dev/null; for f in "$0"/*.pid; do [ -f "$f" ] && kill -9 "$(cat "$f")"; done 2>/dev/null; ' +
+    '[ ! -f "$0/cleanup.sh" ] || sh "$0/cleanup.sh"; rm -rf "$0"';
   const child = spawn("/bin/sh", ["-c", script, dir], { stdio: ["pipe", "ignore", "ignore"], detached: true });
   const gone = new Promise<void>((resolve) => child.once("close", () => resolve()));
   child.unref();
@@ -85,14 +89,14 @@ export async function startComponent(program: Program): Promise<Component> {
 async function launch(program: Program, log: string[]): Promise<ChildProcess> {
   const [file, ...args] = program.command;
   // A session of its own: Ctrl-C in the terminal is for the tests, which then end their clusters.
-  const child = spawn(file, args, { cwd: program.dir, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  const child = spawn(file, args, { cwd: program.dir, env: program.env, stdio: ["ignore", "pipe", "pipe"], detached: true });
   const pidFile = path.join(program.dir, `${program.name}.pid`);
   const ended = new AbortController();
   child.once("error", (error) => {
     log.push(String(error));
     ended.abort(error);
   });
-  child.once("close", () => {
+  child.once("exit", () => {
     ended.abort(new Error("it ended"));
     rmSync(pidFile, { force: true });
   });
@@ -123,5 +127,5 @@ function follow(stream: NodeJS.ReadableStream, log: string[]): void {
 const isAlive = (child: ChildProcess) => child.pid !== undefined && child.exitCode === null && child.signalCode === null;
 
 function exited(child: ChildProcess): Promise<void> {
-  return new Promise((resolve) => (isAlive(child) ? child.once("close", () => resolve()) : resolve()));
+  return new Promise((resolve) => (isAlive(child) ? child.once("exit", () => resolve()) : resolve()));
 }

@@ -25,6 +25,9 @@ func main() {
 	case "etcd":
 		etcdmain.Main(os.Args)
 		return
+	case "coredns":
+		runDNS()
+		return
 	case "kube-apiserver":
 		command = apiserver.NewAPIServerCommand()
 	case "kube-controller-manager":
