@@ -38,11 +38,10 @@ export type ObjectMeta = Readonly<{
 
 export type KubeObject = Readonly<{ apiVersion?: string; kind?: string; metadata: ObjectMeta }>;
 
-/** What is written: metadata may lack what the server fills in. */
+/** What is written: an object whose metadata may lack what the server fills in. */
 export type Draft = Readonly<{
-  apiVersion?: string;
-  kind?: string;
   metadata: Partial<ObjectMeta> & Readonly<{ generateName?: string }>;
+  [field: string]: unknown;
 }>;
 
 /** Names one object; `namespace` belongs to namespaced kinds only. */
@@ -138,7 +137,7 @@ export interface Kube {
   ): Promise<Page<T>>;
   create<T extends KubeObject>(kind: Kind, object: Draft, options?: WriteOptions): Promise<T>;
   /** Replaces it; `metadata.resourceVersion` of `object` must still hold: else 409 `Conflict`. */
-  update<T extends KubeObject>(ref: ObjectRef, object: KubeObject, options?: WriteOptions): Promise<T>;
+  update<T extends KubeObject>(ref: ObjectRef, object: Draft, options?: WriteOptions): Promise<T>;
   patch<T extends KubeObject>(ref: ObjectRef, patch: Patch, options?: WriteOptions): Promise<T>;
   remove(ref: ObjectRef, options?: Removal): Promise<void>;
   getScale(ref: ObjectRef, options?: CallOptions): Promise<Scale>;

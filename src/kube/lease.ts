@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type Draft, type Fence, isKubeError, isOlder, type Kube, type ObjectRef } from "./kube.ts";
+import { type Fence, isKubeError, isOlder, type Kube, type ObjectRef } from "./kube.ts";
 import { type LeaseObject, type LeaseSpec, leaseKind, microTime, releasedSpec, takenSpec } from "./lease-record.ts";
 import { createBell, until } from "./wait.ts";
 import { watchList } from "./watch-list.ts";
@@ -98,8 +98,8 @@ export function contend(options: LeaseOptions): Leadership {
     const lease = seen?.lease;
     unsure = true;
     const written = lease
-      ? await kube.update<LeaseObject>(ref, { ...lease, spec } as LeaseObject, now)
-      : await kube.create<LeaseObject>(leaseKind, { metadata: { name, namespace }, spec } as Draft, now);
+      ? await kube.update<LeaseObject>(ref, { ...lease, spec }, now)
+      : await kube.create<LeaseObject>(leaseKind, { metadata: { name, namespace }, spec }, now);
     unsure = false;
     // The watch may have told of a later version while our answer was on its way: then somebody else holds it already.
     if (seen && seen.lease.spec?.holderIdentity !== identity && isOlder(written.metadata.resourceVersion, versionOf(seen.lease)))
@@ -187,7 +187,7 @@ export function contend(options: LeaseOptions): Leadership {
         const lease =
           tries === 0 && !unsure && seen ? seen.lease : await kube.get<LeaseObject>(ref, { ...call, deadlineMs: releaseMs });
         if (lease.spec?.holderIdentity !== identity) return;
-        await kube.update(ref, { ...lease, spec: releasedSpec(lease.spec) } as LeaseObject, { ...call, deadlineMs: releaseMs });
+        await kube.update(ref, { ...lease, spec: releasedSpec(lease.spec) }, { ...call, deadlineMs: releaseMs });
         return;
       } catch (error) {
         onProblem(error);

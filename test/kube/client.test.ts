@@ -25,7 +25,7 @@ describe("the client of the API server", () => {
     assert.deepEqual([second.items.map(({ metadata }) => metadata.name), second.next], [["c"], undefined]);
 
     const a = await kube.get<ConfigMap>(refTo("a"));
-    await kube.update(refTo("a"), { ...a, data: { x: "2" } } as ConfigMap);
+    await kube.update(refTo("a"), { ...a, data: { x: "2" } });
     const merged = await kube.patch<ConfigMap>(refTo("a"), { type: "merge", body: { data: { y: "3" } } });
     assert.deepEqual(merged.data, { x: "2", y: "3" });
     assert.equal((await failureOf(kube.update(refTo("a"), a))).reason, "Conflict");
@@ -38,7 +38,7 @@ describe("the client of the API server", () => {
   it("writes /scale only on the version that was decided on", async () => {
     await using rig = await createRig();
     const { kube, api } = rig;
-    await kube.create(deployments, { metadata: { name: "mails", namespace: "shop" }, spec: { replicas: 1 } } as never);
+    await kube.create(deployments, { metadata: { name: "mails", namespace: "shop" }, spec: { replicas: 1 } });
     const ref = refTo("mails", deployments);
     const { resourceVersion } = (await kube.getScale(ref)).metadata;
     const scaled = await kube.putScale(ref, { replicas: 5, resourceVersion });

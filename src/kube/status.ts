@@ -1,0 +1,167 @@
+import { createHash } from "node:crypto";
+import { isKubeError, isOlder, type Kind, type Kube, type KubeError, keyOf } from "./kube.ts";
+import { jitterMs } from "./wait.ts";
+
+/** Whose status it is. */
+export type StatusOf = Readonly<{ namespace?: string; name: string; uid: string }>;
+
+/** What a watch shows of it. */
+export type ObservedStatus = Readonly<{ resourceVersion: string; fingerprint: string }>;
+
+export type StatusOptions = Readonly<{
+  /** With the fence of the leader. */
+  kube: Kube;
+  kind: Kind;
+  /** The status that is there, from the watch: where it says what is wanted, nothing is written. */
+  observed: (key: string) => ObservedStatus | undefined;
+  /** What of a status tells something: without times that pass by themselves. Default: all of it. */
+  meaning?: (status: object) => unknown;
+  /** One object is written at most so often, ms; what changes in between is written as one. Default 1,000. */
+  everyMs?: number;
+  clock?: () => number;
+  onProblem?: (error: unknown) => void;
+}>;
+
+/** Writes status, only when it says something new, the latest only. Never waits. */
+export interface StatusWriter extends Disposable {
+  write(of: StatusOf, status: object): void;
+  /** The object is gone. */
+  forget(uid: string): void;
+  /** How many wait to be written. */
+  pending(): number;
+  /** Of a status, to be kept by the watch and given to `observed`. */
+  fingerprint(status: object | undefined): string;
+}
+
+type Entry = {
+  readonly of: StatusOf;
+  wanted: object;
+  /** Fingerprint of what was written last, and the version that this made. */
+  written?: ObservedStatus;
+  /** The server will not take this one, however often. */
+  rejected?: string;
+  failures: number;
+  notBefore: number;
+  busy: boolean;
+  timer?: NodeJS.Timeout;
+};
+
+const atOnce = 8;
+const backoffBaseMs = 1_000;
+const backoffCapMs = 60_000;
+
+export function createStatusWriter(options: StatusOptions): StatusWriter {
+  const { kube, kind, observed, meaning = (status) => status, everyMs = 1_000 } = options;
+  const { clock = () => performance.now(), onProblem = () => {} } = options;
+  const entries = new Map<string, Entry>();
+  const ready = new Set<Entry>();
+  let writing = 0;
+  let ended = false;
+
+  const fingerprint = (status: object | undefined) =>
+    createHash("sha1")
+      .update(canonical(status === undefined ? undefined : meaning(status)))
+      .digest("base64");
+
+  /** What the server has, as far as is known: the later of what we wrote and what the watch shows. */
+  function current({ of, written }: Entry): string | undefined {
+    const shown = observed(keyOf(of));
+    if (!shown) return written?.fingerprint;
+    return written && !isOlder(written.resourceVersion, shown.resourceVersion) ? written.fingerprint : shown.fingerprint;
+  }
+
+  function consider(entry: Entry): void {
+    if (ended || entry.busy || entries.get(entry.of.uid) !== entry) return;
+    const wanted = fingerprint(entry.wanted);
+    clearTimeout(entry.timer);
+    ready.delete(entry);
+    if (wanted === current(entry) || wanted === entry.rejected) return;
+    const waitMs = entry.notBefore - clock();
+    if (waitMs > 0) {
+      entry.timer = setTimeout(() => consider(entry), waitMs + 1).unref();
+      return;
+    }
+    ready.add(entry);
+    advance();
+  }
+
+  function advance(): void {
+    for (const entry of ready) {
+      if (writing >= atOnce) return;
+      ready.delete(entry);
+      writing += 1;
+      entry.busy = true;
+      void put(entry).finally(() => {
+        writing -= 1;
+        entry.busy = false;
+        consider(entry);
+        advance();
+      });
+    }
+  }
+
+  /** Applied without a version, so that it conflicts with nobody; with the uid, so that it hits no other object of the name. */
+  async function put(entry: Entry): Promise<void> {
+    const { of, wanted } = entry;
+    const { apiVersion, kind: word } = kind;
+    const body = { apiVersion, kind: word, metadata: of, status: wanted };
+    entry.notBefore = clock() + everyMs;
+    try {
+      const done = await kube.patch(
+        { kind, ...of },
+        { type: "apply", body, force: true },
+        { subresource: "status", lane: "status" },
+      );
+      entry.written = { resourceVersion: done.metadata.resourceVersion, fingerprint: fingerprint(wanted) };
+      entry.failures = 0;
+    } catch (error) {
+      if (!isKubeError(error)) throw error;
+      fail(entry, error, fingerprint(wanted));
+    }
+  }
+
+  function fail(entry: Entry, error: KubeError, tried: string): void {
+    const gone = error.status === 404 || error.reason === "Conflict";
+    if (gone || error.reason === "NotLeader") {
+      entries.delete(entry.of.uid); // the next leader writes it
+      return;
+    }
+    onProblem(error);
+    if (error.status === 400 || error.status === 422) entry.rejected = tried;
+    entry.failures += 1;
+    entry.notBefore = clock() + Math.max(error.retryAfterMs ?? 0, jitterMs(entry.failures, backoffBaseMs, backoffCapMs));
+  }
+
+  function forget(uid: string): void {
+    const entry = entries.get(uid);
+    if (!entry) return;
+    clearTimeout(entry.timer);
+    ready.delete(entry);
+    entries.delete(uid);
+  }
+
+  return {
+    write(of, status) {
+      const entry = entries.get(of.uid) ?? { of, wanted: status, failures: 0, notBefore: 0, busy: false };
+      entry.wanted = status;
+      entries.set(of.uid, entry);
+      consider(entry);
+    },
+    forget,
+    pending: () => ready.size + writing,
+    fingerprint,
+    [Symbol.dispose]() {
+      ended = true;
+      for (const uid of [...entries.keys()]) forget(uid);
+    },
+  };
+}
+
+/** JSON with keys in order, so that equal values give equal text. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
+  const pairs = Object.entries(value).filter(([, inner]) => inner !== undefined);
+  pairs.sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${pairs.map(([key, inner]) => `${JSON.stringify(key)}:${canonical(inner)}`).join()}}`;
+}
