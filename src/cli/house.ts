@@ -24,6 +24,8 @@ export type HouseOptions = Readonly<{
   log: Log;
   readers: SecretReaders;
   openTarget: ControllerHouse["openTarget"];
+  /** Default: always. See {@link LoopHouse.mayAct}. */
+  mayAct?: LoopHouse["mayAct"];
   /** A size was applied. */
   scaled?: LoopHouse["scaled"];
   notices?: () => readonly string[];
@@ -84,6 +86,7 @@ export async function openHouse(options: HouseOptions, world: World): Promise<Ho
         failed(doing, cause);
       },
       everyRead: record.isFile,
+      mayAct: options.mayAct ?? (() => true),
       observed: (worker, { watch }, { observation: { failure, reading }, changed }) => {
         if (failure !== undefined) metrics.readingFailed(watch.connection.name, watch.scaler.type, failure.problem.kind);
         const managed = changed || reading?.oldestMs !== undefined ? controller.find(worker) : undefined;

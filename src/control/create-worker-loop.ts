@@ -125,7 +125,7 @@ class Loop implements WorkerLoop {
   }
 
   /** Several readings of one batch, or a reading and a pool change, make one turn. */
-  private ask() {
+  ask() {
     if (this.queued || this.stopped) return;
     this.queued = true;
     queueMicrotask(() => {
@@ -144,7 +144,7 @@ class Loop implements WorkerLoop {
     const waiting = decision.to !== decision.from && again > seen.now;
     this.armDeadline(waiting ? Math.min(again, decision.nextAt ?? again) : decision.nextAt);
     if (!waiting) this.act(decision);
-    if (this.underway === undefined) this.lookForStrays(seen);
+    if (this.underway === undefined && this.house.mayAct()) this.lookForStrays(seen);
   }
 
   private armDeadline(at: number | undefined) {
@@ -163,7 +163,7 @@ class Loop implements WorkerLoop {
   }
 
   private act(decision: Decision) {
-    if (this.present.mode === "Observe") return;
+    if (this.present.mode === "Observe" || !this.house.mayAct()) return;
     if (this.underway !== undefined) {
       if (decision.to > this.underway.to) this.underway.raise.abort();
       return;

@@ -32,6 +32,8 @@ export interface Ledger extends SnapshotSource {
   declared(): readonly string[];
   /** The list for a scrape: cheap, without explanations. */
   brief(): readonly WorkerSnapshot[];
+  /** One of them; undefined when there is none of that key. */
+  briefOf(key: string): WorkerSnapshot | undefined;
 }
 
 const noColumns: Columns = { t: [], waiting: [], oldestMs: [], wanted: [], existing: [], busy: [] };
@@ -133,6 +135,10 @@ export function createLedger({ controller, series, now, wallClock }: LedgerHouse
       return gone;
     },
     brief: () => list(false),
+    briefOf(key) {
+      const managed = controller().find(key);
+      return managed && snapshot(managed, false);
+    },
     workers: () => list(controller().managed().length <= explainedInLists),
     worker(namespace, name) {
       const managed = controller().find(workerKey(namespace, name));

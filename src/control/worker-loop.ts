@@ -15,6 +15,8 @@ export type LoopHouse = Readonly<{
   history: (line: HistoryInput) => void;
   /** Whether reads that changed nothing go to history too, or only those that a decision is made from. */
   everyRead: boolean;
+  /** Whether this process may change anything, asked before each change. One that stands by decides too: so it is warm. */
+  mayAct: () => boolean;
   /** After each read of a trigger. */
   observed: (worker: string, trigger: WatchedTrigger, observed: Observed) => void;
   /** A size was applied: for logs and metrics. `wokenAt` when a wake-up led to it. */
@@ -38,6 +40,8 @@ export interface WorkerLoop {
   observations(): readonly Observation[];
   /** New rules or triggers; memory is kept. */
   update(rules: Rules, triggers: readonly WatchedTrigger[]): void;
+  /** Decides anew, though nothing changed: this process may act now. */
+  ask(): void;
   /** Stops deciding. Whatever is under way is awaited; the target is left as it is, and its triggers are read on. */
   stop(): Promise<void>;
   /** Stops reading too: nobody asks any more who has a job in hand. */

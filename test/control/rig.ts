@@ -176,11 +176,12 @@ export const rulesOf = (changes: Partial<Rules> = {}): Rules => ({
 });
 
 /** What a loop tells, kept. */
-export function fakeHouse(time: Time, watch: LoopHouse["watch"]) {
+export function fakeHouse(time: Time, watch: LoopHouse["watch"], mayAct: LoopHouse["mayAct"] = () => true) {
   const history: HistoryInput[] = [];
   const decisions: Decision[] = [];
   const failures: string[] = [];
   const house: LoopHouse = {
+    mayAct,
     now: time.now,
     watch,
     history: (line) => void history.push(line),

@@ -6,13 +6,18 @@ import type { Applied } from "../../src/targets/target.ts";
 import { free } from "../core/situation.ts";
 import { busy, fakeHouse, fakeTarget, fakeTime, fakeWatching, idle, member, rulesOf, trigger } from "./rig.ts";
 
-type Given = Readonly<{ rules?: Partial<Rules>; members?: readonly Member[]; quiets?: boolean }>;
+type Given = Readonly<{
+  rules?: Partial<Rules>;
+  members?: readonly Member[];
+  quiets?: boolean;
+  mayAct?: () => boolean;
+}>;
 
-function begin(t: TestContext, { rules = {}, members = [], quiets = false }: Given = {}) {
+function begin(t: TestContext, { rules = {}, members = [], quiets = false, mayAct = () => true }: Given = {}) {
   const time = fakeTime(t);
   const crew = fakeTarget(time, members);
   const source = fakeWatching(time, quiets);
-  const told = fakeHouse(time, source.watch);
+  const told = fakeHouse(time, source.watch, mayAct);
   const loop = createWorkerLoop("default/mails", crew.target, rulesOf(rules), [trigger()], told.house);
   const sizes = () => crew.changes.map(({ from, to }) => `${from}>${to}`);
   const members3 = (...ids: readonly string[]) => ids.map((id) => idle(id));
@@ -89,6 +94,18 @@ describe("the loop of one worker", () => {
     await time.pass(3000);
     assert.equal(decisions.at(-1)?.to, 3);
     assert.deepEqual(sizes(), []);
+  });
+
+  it("stands by: it decides and tells, changes nothing, and acts at once when it may", async (t) => {
+    let leads = false;
+    const { source, sizes, loop, decisions, time } = begin(t, { mayAct: () => leads });
+    source.read({ waiting: 7 });
+    await time.pass(5000);
+    assert.deepEqual([sizes(), decisions.at(-1)?.to], [[], 7]);
+    leads = true;
+    loop.ask();
+    await time.settle();
+    assert.deepEqual(sizes(), ["0>7"]);
   });
 
   it("acts when a deadline comes, with no event at all", async (t) => {
