@@ -24,7 +24,7 @@ describe("status", () => {
     using writer = open(rig, { meaning: ({ at, ...rest }: { at?: number }) => rest });
     const of = make(rig, "mails");
     writer.write(of, { replicas: 3, conditions: [{ type: "Ready" }], at: 1 });
-    await waitFor("the status", () => statusIn(rig, "mails") !== undefined);
+    await waitFor("the status", () => statusIn(rig, "mails") !== undefined && writer.pending() === 0);
     for (let at = 2; at < 50; at++) writer.write(of, { conditions: [{ type: "Ready" }], replicas: 3, at });
     assert.equal(writer.pending(), 0);
     assert.equal(writesIn(rig).length, 1);
@@ -53,7 +53,7 @@ describe("status", () => {
     writer.write(of, { replicas: 3 });
     assert.equal(writer.pending(), 0);
     writer.write(of, { replicas: 4 });
-    await waitFor("the change", () => JSON.stringify(statusIn(rig, "mails")) === '{"replicas":4}');
+    await waitFor("the change", () => JSON.stringify(statusIn(rig, "mails")) === '{"replicas":4}' && writer.pending() === 0);
     writer.write(of, { replicas: 4 }); // what the watch shows is older than what was written
     assert.equal(writer.pending(), 0);
     shown = { resourceVersion: "999999", fingerprint: writer.fingerprint({ replicas: 77 }) };
