@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { issueCertificate } from "./certificate.ts";
-import { isKubeError, type Kind, type Kube, type KubeObject, type ObjectRef } from "./kube.ts";
+import { type Draft, isKubeError, type Kind, type Kube, type KubeObject, type ObjectRef } from "./kube.ts";
 
 /** PEM, both. */
 export type ServerCertificate = Readonly<{ cert: string; key: string }>;
@@ -101,11 +101,16 @@ async function store(
   const data = Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, Buffer.from(text).toString("base64")]));
   const { name, namespace = "" } = ref;
   if (found) {
-    await kube.update(ref, { ...found, data } as Secret, { signal });
+    await kube.update(ref, { ...found, data } as KubeObject, { signal });
     return;
   }
   const labels = { "app.kubernetes.io/name": "worktide", "app.kubernetes.io/managed-by": "worktide" };
-  await kube.create(secrets, { metadata: { name, namespace, labels }, type: "kubernetes.io/tls", data } as Secret, { signal });
+  const created: Draft & Readonly<{ type: string; data: object }> = {
+    metadata: { name, namespace, labels },
+    type: "kubernetes.io/tls",
+    data,
+  };
+  await kube.create(secrets, created, { signal });
 }
 
 /** What the Secret holds, where it is whole, for these names, and not near its end. */
