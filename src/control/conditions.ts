@@ -23,6 +23,7 @@ export type ConditionReason =
   | "CrashLooping"
   | "TargetNotFound"
   | "TargetNotScalable"
+  | "TargetUnreachable"
   | "Conflict"
   // Active
   | "WorkWaiting"

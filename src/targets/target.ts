@@ -24,7 +24,8 @@ export type TargetTrouble = Readonly<{
     | "StopOverdue"
     | "TargetNotFound" // no such object, or it is being deleted
     | "TargetNotScalable" // its kind has no /scale, or no selector to find its pods by
-    | "Forbidden" // the API server lets us not read or write it
+    | "TargetUnreachable" // the API server could not be asked for it yet
+    | "Forbidden" // the API server does not let us read or write it
     | "Conflict" // someone else sets its size again and again
     | "RollingOut"; // it replaces its pods: nobody can say which ones a smaller size would end
   message: string;

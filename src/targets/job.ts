@@ -1,0 +1,203 @@
+import type { JobTarget } from "../api/resolve.ts";
+import type { Pool } from "../core/spec.ts";
+import { plural } from "../core/words.ts";
+import { type Fence, isKubeError, type Kube } from "../kube/kube.ts";
+import { type JobOwner, type Slot, shortened, slotOf } from "./job-draft.ts";
+import { countEnds, noStreak, opensAt, type Streak } from "./job-failures.ts";
+import { createJobMaker } from "./job-make.ts";
+import { type JobObject, workerLabel } from "./job-object.ts";
+import { failingPods, stayingOf } from "./scale-pool.ts";
+import type { Applied, Change, Target, TargetTrouble } from "./target.ts";
+import { createTeller } from "./teller.ts";
+import type { TargetWatches } from "./watches.ts";
+
+export type JobTargetOptions = Readonly<{
+  target: JobTarget;
+  owner: JobOwner;
+  kube: Kube;
+  watches: TargetWatches;
+  /** Asked right before each write; and at any time, whether this process may clean up. */
+  fence?: Fence;
+  /** Something failed that no caller waits for. */
+  failed: (doing: string, cause: unknown) => void;
+}>;
+
+/** A pod that is ready has taken its job within so long, ms: until then the job counts as waiting for it. */
+const takesMs = 2000;
+/** A Job that was made and that the watch never shows is forgotten after so long, ms. */
+const unseenMs = 60_000;
+
+/**
+ * Jobs: one replica is one Job that has not ended. A larger size makes Jobs; a smaller one removes none: they run to
+ * their end, and are not replaced. Disposing leaves them as they are.
+ */
+export function createJobTarget(options: JobTargetOptions): Target {
+  const { target, owner, kube, watches, fence, failed } = options;
+  const { clock } = watches;
+  const jobs = watches.jobs();
+  const teller = createTeller(() => [pool(), trouble()]);
+  const maker = createJobMaker(kube, target, owner, fence);
+  const instance = shortened(owner.name, 63);
+  const everyone = watches.pods(owner.namespace);
+  const podSet = everyone.follow(owner.namespace, [{ key: workerLabel, operator: "In", values: [instance] }], teller.changed);
+  /** Made by us, and not shown by the watch yet. */
+  const unseen = new Map<string, Readonly<{ job: JobObject; at: number }>>();
+  /** The highest turn of each slot: a Job that is gone from history still had it. */
+  const turns = new Map<number, number>();
+  const begunAt = new Map<string, number>();
+  let streak: Streak = noStreak;
+  let live = -1;
+  let changedAt = clock();
+  let troubled: TargetTrouble | undefined;
+  let cleaning = false;
+  let closed = false;
+  const stop = jobs.on(owner.uid, seen);
+  void jobs.list.synced.then(() => !closed && seen());
+  if (jobs.list.isSynced()) seen();
+
+  function seen(): void {
+    const now = clock();
+    const all = jobs.of(owner.uid);
+    for (const { uid } of all) if (unseen.get(uid)) unseen.delete(uid);
+    for (const [uid, { at }] of unseen) if (now - at > unseenMs) unseen.delete(uid);
+    for (const { name } of all) {
+      const at = slotOf(name);
+      if (at !== undefined) turns.set(at.slot, Math.max(at.turn, turns.get(at.slot) ?? 0));
+    }
+    const open = openJobs();
+    for (const { uid, begun } of open) if (begun && !begunAt.has(uid)) begunAt.set(uid, now);
+    const uids = new Set(open.map(({ uid }) => uid));
+    for (const uid of begunAt.keys()) if (!uids.has(uid)) begunAt.delete(uid);
+    if (open.length !== live) changedAt = now;
+    live = open.length;
+    streak = countEnds(streak, all, now);
+    teller.changed();
+    void clean(all);
+  }
+
+  function openJobs(): readonly JobObject[] {
+    const shown = jobs.of(owner.uid).filter(({ state, leaving }) => state === "open" && !leaving);
+    return [...shown, ...[...unseen.values()].map(({ job }) => job)];
+  }
+
+  function pool(): Pool | undefined {
+    if (!jobs.list.isSynced()) return undefined;
+    const now = clock();
+    const open = openJobs();
+    const taken = open.filter(({ uid }) => now - (begunAt.get(uid) ?? Number.POSITIVE_INFINITY) >= takesMs).length;
+    const limit = limitOf(open, now);
+    const opens = opensAt(streak, target.backoff);
+    const times = [...[...begunAt.values()].map((at) => at + takesMs), ...(opens === undefined ? [] : [opens])];
+    const next = Math.min(...times.filter((at) => at > now));
+    teller.wake(Number.isFinite(next) ? next : undefined, now);
+    return {
+      uid: `${owner.uid}/jobs`,
+      wanted: open.length,
+      existing: open.length,
+      ready: open.filter(({ begun }) => begun).length,
+      leaving: jobs.of(owner.uid).filter(({ state, leaving }) => state === "open" && leaving).length,
+      changedAt,
+      removal: { who: "none", because: "Jobs run to their end" },
+      ...(limit && { limit }),
+      ...(target.takes === "One" && { begun: taken }),
+    };
+  }
+
+  /** While Jobs fail one after the other: none before the wait is over, then one to try. */
+  function limitOf(open: readonly JobObject[], now: number): Pool["limit"] {
+    const at = opensAt(streak, target.backoff);
+    if (at !== undefined) return { most: now < at ? 0 : 1, reason: "WorkersFailing", because: streakText() };
+    const failing = failingPods(stayingOf(podSet.pods), now);
+    const ready = open.filter(({ begun }) => begun).length;
+    if (failing === undefined || failing.pods <= ready) return undefined;
+    return { most: Math.max(1, 2 * ready), reason: "WorkersFailing", because: failing.message };
+  }
+
+  const streakText = () =>
+    `${plural(streak.failures, "Job")} failed in a row${streak.last === undefined ? "" : ` (${streak.last})`}`;
+
+  function trouble(): TargetTrouble | undefined {
+    const found = findTrouble();
+    if (found === undefined) troubled = undefined;
+    else if (found.reason !== troubled?.reason) troubled = { ...found, since: clock() };
+    else if (found.message !== troubled.message) troubled = { ...found, since: troubled.since };
+    return troubled;
+  }
+
+  function findTrouble(): Pick<TargetTrouble, "reason" | "message"> | undefined {
+    const problem = jobs.list.problem();
+    if (problem !== undefined && (problem.status === 403 || !jobs.list.isSynced())) {
+      const reason = isKubeError(problem, "Forbidden") ? "Forbidden" : "TargetUnreachable";
+      return { reason, message: `watching Jobs: ${problem.message}` };
+    }
+    if (opensAt(streak, target.backoff) !== undefined) return { reason: "CrashLooping", message: streakText() };
+    return failingPods(stayingOf(podSet.pods), clock());
+  }
+
+  /** Keeps as much history as is wanted, and, where that is asked for, no Job of a former template. */
+  async function clean(all: readonly JobObject[]): Promise<void> {
+    if (cleaning || closed || fence?.() === 0) return;
+    const surplus = (["succeeded", "failed"] as const).flatMap((state) => {
+      const keep = state === "failed" ? target.failedJobsHistoryLimit : target.successfulJobsHistoryLimit;
+      const ended = all.filter((job) => job.state === state && !job.leaving);
+      return ended.toSorted((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0)).slice(keep);
+    });
+    const former = all.filter(
+      ({ state, leaving, template }) => state === "open" && !leaving && template !== target.templateDigest,
+    );
+    const gone = target.onTemplateChange === "Replace" ? [...surplus, ...former] : surplus;
+    if (gone.length === 0) return;
+    cleaning = true;
+    try {
+      for (const job of gone) if (!closed) await maker.remove(job);
+    } catch (cause) {
+      failed(`removing Jobs of ${owner.namespace}/${owner.name}`, cause);
+    } finally {
+      cleaning = false;
+    }
+  }
+
+  async function apply({ to }: Change, signal: AbortSignal): Promise<Applied> {
+    signal.throwIfAborted();
+    if (!jobs.list.isSynced()) throw new Error("the Jobs are not known just now");
+    const open = openJobs();
+    if (to <= open.length) return { size: open.length, note: "Jobs run to their end" };
+    const made = await maker.make(freeSlots(open, to - open.length), () => !signal.aborted && !closed);
+    const at = clock();
+    for (const job of made) if (!wasShown(job)) unseen.set(job.uid, { job, at });
+    seen();
+    const size = open.length + made.length;
+    return size < to ? { size, note: `${to} asked for, and ${plural(size, "Job")} could be made` } : { size };
+  }
+
+  /** It may be there no more. */
+  function wasShown({ name }: JobObject): boolean {
+    const at = slotOf(name);
+    return at !== undefined && at.turn <= (turns.get(at.slot) ?? 0);
+  }
+
+  /** The lowest numbers that no Job has which has not ended. */
+  function freeSlots(open: readonly JobObject[], count: number): readonly Slot[] {
+    const held = jobs.of(owner.uid).filter(({ state, leaving }) => state === "open" || leaving);
+    const taken = new Set([...open, ...held].map(({ name }) => slotOf(name)?.slot));
+    const free: Slot[] = [];
+    for (let slot = 1; free.length < count; slot++) {
+      if (!taken.has(slot)) free.push({ slot, turn: (turns.get(slot) ?? 0) + 1 });
+    }
+    return free;
+  }
+
+  return {
+    title: `Jobs of ${owner.name}`,
+    pool,
+    trouble,
+    onChange: teller.onChange,
+    apply,
+    async [Symbol.asyncDispose]() {
+      closed = true;
+      stop();
+      podSet.stop();
+      teller.close();
+    },
+  };
+}

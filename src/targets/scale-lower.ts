@@ -1,0 +1,78 @@
+import type { Pool } from "../core/spec.ts";
+import type { SeenPod } from "./pods.ts";
+import { stayingOf } from "./scale-pool.ts";
+import type { Outcome, ScaleWriter, Written } from "./scale-write.ts";
+import type { Change } from "./target.ts";
+
+/** How a smaller size is reached. */
+export type Plan = Readonly<{
+  size: number;
+  /** Deleted before the size is written. */
+  first: readonly SeenPod[];
+}>;
+
+/**
+ * Which size can be reached without touching any but those that may go.
+ *
+ * | who can go  | how                                                                                    |
+ * |-------------|----------------------------------------------------------------------------------------|
+ * | all of them | the size alone: nobody is left to be spared                                            |
+ * | named       | these pods are deleted, then the size is written                                       |
+ * | first       | the size alone; as many as stand at the front, in their order                          |
+ * | any         | the size alone: all were idle                                                          |
+ * | none        | not at all                                                                             |
+ *
+ * Without names (`protect: grace`) the size alone is written, and the target chooses.
+ */
+export function planOf({ to, remove }: Change, pool: Pool, pods: ReadonlyMap<string, SeenPod>): Plan {
+  const { wanted, removal = { who: "named" }, members = [] } = pool;
+  const least = { size: wanted, first: [] };
+  if (removal.who === "none") return least;
+  if (remove === undefined) return { size: to, first: [] };
+  const named = new Set(remove);
+  const staying = stayingOf(pods);
+  const absent = Math.min(wanted - to, Math.max(0, wanted - staying.length));
+  if (to === 0) return staying.every(({ name }) => named.has(name)) ? { size: 0, first: [] } : least;
+  switch (removal.who) {
+    case "any":
+      return { size: to, first: [] };
+    case "first": {
+      const turn = members.filter(({ leaving }) => !leaving).map(({ id }) => id);
+      const end = turn.findIndex((id) => !named.has(id));
+      return { size: Math.max(to, wanted - absent - (end < 0 ? turn.length : end)), first: [] };
+    }
+    case "named": {
+      const first = staying.filter(({ name }) => named.has(name)).slice(0, wanted - to - absent);
+      return { size: wanted - absent - first.length, first };
+    }
+    default:
+      return removal.who satisfies never;
+  }
+}
+
+/** After a deletion the status of the target moves fast, and each move is a conflict that changes nothing. */
+const triesAfterDeletion = 20;
+
+/**
+ * Deletes the chosen pods, each as it was when it was chosen, and then writes the size that is left. Their ReplicaSet
+ * replaces them at once, and takes just these replacements away when it gets the new size: it removes pods that are not
+ * assigned or Pending before any other. Wrong victims are impossible, whatever is ready or not and however old the
+ * sight of the ReplicaSet controller is; the other way, a deletion cost and then the size, is neither
+ * (docs/decisions/0005).
+ *
+ * `still` says no as soon as a replacement runs, or more are wanted again: then nothing is written, and the pool keeps its size.
+ */
+export async function removeThenWrite(
+  writer: ScaleWriter,
+  work: Readonly<{ uid: string; present: Written; plan: Plan; still: () => boolean }>,
+): Promise<Outcome> {
+  const { uid, present, plan, still } = work;
+  const { first } = plan;
+  const outcomes = await Promise.allSettled(first.map((pod) => (still() ? writer.removePod(pod) : Promise.resolve(false))));
+  const removed = outcomes.filter((outcome) => outcome.status === "fulfilled" && outcome.value).length;
+  const failed = outcomes.find((outcome) => outcome.status === "rejected");
+  if (removed === 0 && failed !== undefined) throw failed.reason;
+  const to = plan.size + first.length - removed;
+  if (to === present.replicas) return { other: present };
+  return writer.put(uid, present, to, { lane: "lower", tries: triesAfterDeletion, still });
+}

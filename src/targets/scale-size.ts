@@ -1,0 +1,99 @@
+import { isOlder } from "../kube/kube.ts";
+import { type Foreign, noticed, untouched, wrote } from "./foreign.ts";
+import type { ScaleObject } from "./scale-object.ts";
+import type { Outcome, Written } from "./scale-write.ts";
+import type { Applied, TargetNotice } from "./target.ts";
+
+/** What of a target must outlive this process: in the status of the ScaledWorker. */
+export type ScaleMemory = Readonly<{
+  /** Size that was last seen or written. */
+  replicas?: number;
+  /** Who set it to zero, while it is. */
+  zeroBy?: string;
+}>;
+
+/** The size in force, by all that was seen and written: never older than our own last write. */
+export interface SizeKeeper {
+  /** Takes in the object as the watch shows it; answers the size in force and where it stands. */
+  see(object: ScaleObject & { replicas: number }): Written;
+  foreign(): Foreign;
+  /** When the size last changed, by anyone; monotonic ms. */
+  changedAt(): number;
+  /** A write of this size begins: until it is {@link took}, nobody knows whether it is in force. */
+  begins(to: number): void;
+  /** The outcome of the last write is not known: read before anything is written. */
+  inDoubt(): boolean;
+  took(before: Written, outcome: Outcome): Applied;
+  /** The store says something else than was decided on: it is decided on anew. */
+  adopt(stored: Written, before: number): Applied;
+}
+
+export function createSizeKeeper(
+  options: Readonly<{ title: string; clock: () => number; memory: ScaleMemory; notice: (notice: TargetNotice) => void }>,
+): SizeKeeper {
+  const { title, clock, memory, notice } = options;
+  let uid: string | undefined;
+  let foreign: Foreign = untouched;
+  let changedAt = 0;
+  /** What the watch has not shown yet. */
+  let ahead: Written | undefined;
+  let doubted: number | undefined;
+
+  /** Another object under the same name is another target: nothing that is known of the old one counts. */
+  const meet = (next: string) => {
+    if (uid !== undefined) notice({ reason: "TargetReplaced", message: `${title} was deleted and made anew` });
+    foreign = uid === undefined ? { ...untouched, ...memory } : untouched;
+    uid = next;
+    changedAt = clock();
+    ahead = undefined;
+    doubted = undefined;
+  };
+
+  const settle = (replicas: number, setBy: ScaleObject["setBy"]) => {
+    const before = foreign.replicas;
+    if (before === replicas) return;
+    const ours = doubted === replicas && before !== undefined;
+    foreign = ours ? wrote(foreign, before, replicas) : noticed(foreign, replicas, setBy, clock());
+    changedAt = clock();
+    doubted = undefined;
+    if (ours || before === undefined) return;
+    notice({ reason: "ScaledByOther", message: `${foreign.by} scaled ${title} from ${before} to ${replicas}` });
+  };
+
+  return {
+    see(object) {
+      if (object.uid !== uid) meet(object.uid);
+      if (ahead !== undefined && !isOlder(object.resourceVersion, ahead.resourceVersion)) ahead = undefined;
+      if (ahead !== undefined) return ahead;
+      settle(object.replicas, object.setBy);
+      return { replicas: object.replicas, resourceVersion: object.resourceVersion };
+    },
+    foreign: () => foreign,
+    changedAt: () => changedAt,
+    begins(to) {
+      doubted = to;
+    },
+    inDoubt: () => doubted !== undefined,
+    took(before, outcome) {
+      if ("other" in outcome) {
+        if (outcome.other.replicas !== before.replicas) return this.adopt(outcome.other, before.replicas);
+        doubted = undefined;
+        return { size: before.replicas };
+      }
+      ahead = outcome.written;
+      doubted = undefined;
+      changedAt = clock();
+      foreign = wrote(foreign, before.replicas, outcome.written.replicas);
+      return { size: outcome.written.replicas };
+    },
+    adopt(stored, before) {
+      if (doubted === stored.replicas) {
+        return this.took({ ...stored, replicas: before }, { written: stored });
+      }
+      ahead = stored;
+      doubted = undefined;
+      changedAt = clock();
+      return { size: before, note: `somebody set ${stored.replicas} meanwhile` };
+    },
+  };
+}

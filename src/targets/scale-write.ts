@@ -1,0 +1,83 @@
+import { type Fence, isKubeError, type Kube, KubeError, type Lane, type ObjectRef, type Scale } from "../kube/kube.ts";
+import { podKind } from "./watches.ts";
+
+/** A size that is in the API server, and where it stands in its history. */
+export type Written = Readonly<{ replicas: number; resourceVersion: string }>;
+
+/** What came of a write: ours is in force, or that of somebody else. */
+export type Outcome = Readonly<{ written: Written } | { other: Written }>;
+
+export type ScaleWriter = Readonly<{
+  /** From the store itself. @throws KubeError; another uid is a `NotFound`. */
+  read(uid: string, lane: Lane): Promise<Written>;
+  /** Writes `/scale`, at `present` and nowhere else: where the size has changed meanwhile, nothing is written. */
+  put(uid: string, present: Written, to: number, options: PutOptions): Promise<Outcome>;
+  /** Deletes just this pod, in just this state; false when it is not so any more. */
+  removePod(pod: Readonly<{ name: string; uid: string; resourceVersion: string }>): Promise<boolean>;
+}>;
+
+export type PutOptions = Readonly<{
+  lane: Lane;
+  tries: number;
+  /** Asked before each try; false leaves it. */
+  still?: () => boolean;
+}>;
+
+/** Each write carries the resource version that was decided on, and is fenced; after an unknown outcome it is read first. */
+export function createScaleWriter(kube: Kube, ref: ObjectRef, fence: Fence | undefined): ScaleWriter {
+  const fenced = fence === undefined ? {} : { fence };
+
+  const read = async (uid: string, lane: Lane): Promise<Written> => writtenOf(await kube.getScale(ref, { lane }), uid, ref);
+
+  const put: ScaleWriter["put"] = async (uid, present, to, { lane, tries, still = () => true }) => {
+    let at = present;
+    for (let left = tries; left > 0 && still(); left--) {
+      try {
+        const scale = await kube.putScale(ref, { replicas: to, resourceVersion: at.resourceVersion }, { lane, ...fenced });
+        return { written: { replicas: to, resourceVersion: scale.metadata.resourceVersion } };
+      } catch (cause) {
+        const unknown = cause instanceof KubeError && cause.outcome === "unknown";
+        if (!unknown && !isKubeError(cause, "Conflict")) throw cause;
+        const now = await read(uid, lane);
+        if (unknown && now.replicas === to && now.resourceVersion !== at.resourceVersion) return { written: now };
+        if (now.replicas !== present.replicas) return { other: now };
+        at = now; // its status has moved, which changes nothing that was decided on
+      }
+    }
+    return { other: at };
+  };
+
+  return {
+    read,
+    put,
+    async removePod({ name, uid, resourceVersion }) {
+      const pod: ObjectRef = { kind: podKind, ...(ref.namespace !== undefined && { namespace: ref.namespace }), name };
+      try {
+        await kube.remove(pod, { lane: "lower", uid, resourceVersion, ...fenced });
+        return true;
+      } catch (cause) {
+        if (isKubeError(cause, "Conflict", "NotFound")) return false;
+        if (!(cause instanceof KubeError) || cause.outcome !== "unknown") throw cause;
+        return isGone(kube, pod, uid);
+      }
+    },
+  };
+}
+
+async function isGone(kube: Kube, pod: ObjectRef, uid: string): Promise<boolean> {
+  try {
+    const { metadata } = await kube.get(pod, { lane: "lower" });
+    return metadata.uid !== uid || metadata.deletionTimestamp !== undefined;
+  } catch (cause) {
+    if (isKubeError(cause, "NotFound")) return true;
+    throw cause;
+  }
+}
+
+function writtenOf({ metadata, spec }: Scale, uid: string, { kind, name }: ObjectRef): Written {
+  if (metadata.uid !== uid) {
+    const message = `${kind.kind} ${name} is another one now`;
+    throw new KubeError({ status: 404, reason: "NotFound", message, outcome: "refused" });
+  }
+  return { replicas: spec.replicas ?? 0, resourceVersion: metadata.resourceVersion };
+}

@@ -1,0 +1,176 @@
+import type { Pool } from "../core/spec.ts";
+import { type Fence, isKubeError, type Kube } from "../kube/kube.ts";
+import { planOf, removeThenWrite } from "./scale-lower.ts";
+import { poolOf, type ScaleState, stayingOf, troubleOf, wakeAt } from "./scale-pool.ts";
+import { createSizeKeeper, type ScaleMemory } from "./scale-size.ts";
+import { createScaleView, type ScaleRef } from "./scale-view.ts";
+import { createScaleWriter, type ScaleWriter, type Written } from "./scale-write.ts";
+import type { Applied, Change, Target, TargetNotice, TargetTrouble } from "./target.ts";
+import { createTeller } from "./teller.ts";
+import type { TargetWatches } from "./watches.ts";
+
+export type ScaleTargetOptions = Readonly<{
+  ref: ScaleRef;
+  kube: Kube;
+  watches: TargetWatches;
+  /** Asked right before each write. */
+  fence?: Fence;
+  /** What an earlier process remembered. */
+  memory?: ScaleMemory;
+  /**
+   * Keeps that we are about to write 0, so that it is not taken for somebody else's wish after a crash. Nothing is
+   * written when it rejects.
+   */
+  beforeZero?: (memory: ScaleMemory) => Promise<void>;
+  notice?: (notice: TargetNotice) => void;
+}>;
+
+export interface ScaleTarget extends Target {
+  /** Changes with {@link Target.onChange} only. */
+  memory(): ScaleMemory;
+  /** Sets the size once, for `onDelete: Restore`. No target there any more: resolves. */
+  restore(replicas: number): Promise<void>;
+}
+
+/** So long after a scale-down it is watched who went, ms. */
+const verifyMs = 10_000;
+const tries = 3;
+
+/**
+ * Anything with a `/scale` subresource. The pool comes from shared watches; only `/scale` is written, and pods are deleted
+ * that were chosen: see {@link removeThenWrite}. Disposing leaves the target as it is.
+ */
+export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
+  const { ref, kube, watches, fence, memory = {}, beforeZero, notice = () => {} } = options;
+  const { clock } = watches;
+  const title = `${ref.kind} ${ref.name}`;
+  const sizes = createSizeKeeper({ title, clock, memory, notice });
+  const teller = createTeller(() => [look(), findTrouble()]);
+  const view = createScaleView(ref, { kube, watches }, teller.changed);
+  let trouble: TargetTrouble | undefined;
+  /** What the API server said when it would not let us write. */
+  let denied: string | undefined;
+  let spared: Readonly<{ names: ReadonlySet<string>; until: number }> | undefined;
+
+  function state(): (ScaleState & { present: Written }) | undefined {
+    const object = view.object();
+    if (object === undefined) return undefined;
+    const present = sizes.see(object);
+    const known = { kind: ref.kind, object, wanted: present.replicas, present, pods: view.pods(), now: clock() };
+    return { ...known, foreign: sizes.foreign(), changedAt: sizes.changedAt() };
+  }
+
+  function look(): Pool | undefined {
+    const now = state();
+    if (now === undefined) return undefined;
+    verify(now);
+    teller.wake(wakeAt(now), now.now);
+    return poolOf(now);
+  }
+
+  /** Tells when others went than those chosen. */
+  function verify({ pods, now }: ScaleState): void {
+    if (spared === undefined) return;
+    const gone = [...spared.names].filter((name) => pods.get(name)?.leaving === true);
+    if (gone.length > 0) {
+      notice({ reason: "WrongWorkerRemoved", message: `${gone.join(", ")} of ${title} went, and others were chosen` });
+    }
+    if (gone.length > 0 || now > spared.until) spared = undefined;
+  }
+
+  function findTrouble(): TargetTrouble | undefined {
+    const now = state();
+    const barred = denied === undefined ? undefined : ({ reason: "Forbidden", message: denied } as const);
+    const found = view.problem() ?? barred ?? (now && troubleOf(now));
+    if (found === undefined) trouble = undefined;
+    else if (found.reason !== trouble?.reason) trouble = { ...found, since: clock() };
+    else if (found.message !== trouble.message) trouble = { ...found, since: trouble.since };
+    return trouble;
+  }
+
+  /** Throws while the target is not known. */
+  function place(): Readonly<{ now: ScaleState & { present: Written }; writer: ScaleWriter }> {
+    const now = state();
+    const at = view.ref();
+    if (now === undefined || at === undefined) throw new Error(`${title} is not known just now`);
+    return { now, writer: createScaleWriter(kube, at, fence) };
+  }
+
+  async function apply(change: Change, signal: AbortSignal): Promise<Applied> {
+    try {
+      const applied = await attempt(change, signal);
+      denied = undefined;
+      return applied;
+    } catch (cause) {
+      if (isKubeError(cause, "Forbidden")) denied = cause.message;
+      throw cause;
+    } finally {
+      teller.changed();
+    }
+  }
+
+  async function attempt(change: Change, signal: AbortSignal): Promise<Applied> {
+    signal.throwIfAborted();
+    const { now, writer } = place();
+    const { uid } = now.object;
+    if (now.wanted !== change.from) return { size: change.from, note: `it is ${now.wanted} by now` };
+    const raises = change.to > now.wanted;
+    let { present } = now;
+    if (sizes.inDoubt() || !raises) {
+      // A stale sight must never lower, and what became of the last write decides what comes next.
+      present = await writer.read(uid, raises ? "raise" : "lower");
+      if (present.replicas !== now.wanted) return sizes.adopt(present, now.wanted);
+    }
+    if (change.to === present.replicas) return { size: present.replicas };
+    return raises ? raise(change.to) : lower(change);
+
+    async function raise(to: number): Promise<Applied> {
+      sizes.begins(to);
+      return sizes.took(present, await writer.put(uid, present, to, { lane: "raise", tries }));
+    }
+
+    async function lower(change: Change): Promise<Applied> {
+      const plan = planOf(change, poolOf(now), view.pods());
+      if (plan.size >= present.replicas) return { size: present.replicas, note: "none of those can go that may" };
+      if (plan.size === 0) await beforeZero?.({ replicas: 0 });
+      const before = new Set(view.pods().keys());
+      const replaced = () => [...view.pods().values()].some(({ name, up }) => up && !before.has(name));
+      const still = () => !signal.aborted && (plan.first.length === 0 || !replaced());
+      sizes.begins(plan.size);
+      const outcome =
+        plan.first.length === 0
+          ? await writer.put(uid, present, plan.size, { lane: "lower", tries, still })
+          : await removeThenWrite(writer, { uid, present, plan, still });
+      if (plan.first.length > 0 && "written" in outcome) spare(before, new Set(plan.first.map(({ name }) => name)));
+      const applied = sizes.took(present, outcome);
+      return applied.size > change.to ? { ...applied, note: `${change.to} asked for, and no more could go` } : applied;
+    }
+  }
+
+  function spare(before: ReadonlySet<string>, going: ReadonlySet<string>): void {
+    const names = stayingOf(view.pods()).flatMap(({ name }) => (before.has(name) && !going.has(name) ? name : []));
+    spared = { names: new Set(names), until: clock() + verifyMs };
+  }
+
+  return {
+    title,
+    pool: look,
+    trouble: findTrouble,
+    onChange: teller.onChange,
+    apply,
+    memory() {
+      const { replicas, zeroBy } = sizes.foreign();
+      return { ...(replicas !== undefined && { replicas }), ...(zeroBy !== undefined && { zeroBy }) };
+    },
+    async restore(replicas) {
+      if (view.object() === undefined) return;
+      const { now, writer } = place();
+      const present = await writer.read(now.object.uid, "lower");
+      if (present.replicas !== replicas) await writer.put(now.object.uid, present, replicas, { lane: "lower", tries });
+    },
+    async [Symbol.asyncDispose]() {
+      teller.close();
+      view.close();
+    },
+  };
+}
