@@ -1,0 +1,180 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { stringify } from "yaml";
+import { dashboard } from "../../src/install/dashboard.ts";
+import { monitoring } from "../../src/install/monitoring.ts";
+import { rows } from "../../src/install/panels.ts";
+import { metricTable } from "../../src/telemetry/metrics-table.ts";
+import { openHouse } from "../cli/house.ts";
+import { findPrometheus, type Prometheus, startPrometheus } from "../support/prometheus.ts";
+import { waitFor } from "../support/wait.ts";
+
+const found = await findPrometheus();
+const skip = "missing" in found && found.missing;
+const queries = rows.flatMap(({ panels }) =>
+  panels.flatMap(({ title, queries }) => queries.map(({ expr }, index) => ({ title: `query ${index + 1} of ${title}`, expr }))),
+);
+/** A pool of local workers has no election, and BullMQ takes no job ahead. */
+const absentHere = ["worktide_leader", "worktide_queue_reserved"];
+
+type Relabeling = Readonly<{ sourceLabels?: readonly string[]; targetLabel?: string; regex: string; action?: string }>;
+type Endpoint = Readonly<{ path: string; honorLabels: boolean; metricRelabelings: readonly Relabeling[] }>;
+
+/** A scrape as the Prometheus Operator makes it of our ServiceMonitor, with the labels that it gives to every series. */
+function scrapeConfig(job: string, target: string, honorLabels: boolean) {
+  const monitor = monitoring({ ...options, namespace: "worktide-system" }).find(({ kind }) => kind === "ServiceMonitor");
+  assert.ok(monitor);
+  const [endpoint] = (monitor["spec"] as { endpoints: readonly Endpoint[] }).endpoints;
+  assert.ok(endpoint?.honorLabels, "the ServiceMonitor asks for it");
+  const labels = {
+    namespace: "worktide-system",
+    service: "worktide",
+    pod: "worktide-0",
+    container: "controller",
+    endpoint: "http",
+  };
+  return {
+    job_name: job,
+    metrics_path: endpoint.path,
+    scrape_interval: "1s",
+    honor_labels: honorLabels,
+    static_configs: [{ targets: [target], labels }],
+    metric_relabel_configs: endpoint.metricRelabelings.map(({ sourceLabels, targetLabel, ...rest }) => ({
+      ...rest,
+      ...(sourceLabels === undefined ? {} : { source_labels: sourceLabels }),
+      ...(targetLabel === undefined ? {} : { target_label: targetLabel }),
+    })),
+  };
+}
+
+const options = {
+  scope: "cluster",
+  namespaces: [],
+  image: "worktide",
+  replicas: 1,
+  secrets: "none",
+  webhook: false,
+  version: "0.1.0",
+} as const;
+
+/** As Grafana fills them in. */
+const filled = (expr: string) =>
+  expr.replaceAll("$namespace", "shop").replaceAll("$scaledworker", ".*").replaceAll("$__rate_interval", "1m");
+
+describe("The dashboard, over a Prometheus that scrapes a Worktide with work to do", { skip, timeout: 180_000 }, () => {
+  const closing: AsyncDisposableStack = new AsyncDisposableStack();
+  let prometheus: Prometheus;
+
+  before(async () => {
+    const house = closing.use(await openHouse());
+    const name = house.nameOf("mails");
+    const inShop = (document: string) =>
+      JSON.stringify({ ...JSON.parse(document), metadata: { ...JSON.parse(document).metadata, namespace: "shop" } });
+    const goal = { startWithin: "5s", assume: { serviceTime: "1s" } };
+    const triggers = [{ name, connection: "main", bullmq: { queue: name }, goal, every: "200ms" }];
+    const list = { key: "a", processing: ["b"] };
+    const away = [{ name: "away", connection: "gone", redis: { list }, goal: { waitingPerReplica: 1 }, every: "1s" }];
+    const gone = house.document("QueueConnection", "gone", { redis: { url: "redis://127.0.0.1:1" } });
+    await house.write(
+      ...[
+        house.connection(),
+        gone,
+        house.pool(name, { max: 1, spec: { triggers } }),
+        house.pool(house.nameOf("away"), { spec: { triggers: away } }),
+      ].map(inShop),
+    );
+    const life = await house.run();
+    await house.add(name, 300, 1_000);
+    const dir = await mkdtemp(path.join(tmpdir(), "worktide-prometheus-"));
+    closing.defer(() => rm(dir, { recursive: true, force: true }));
+    const target = new URL(life.url).host;
+    // Some administrators do not let a monitor keep its own labels (overrideHonorLabels): the same must come of it.
+    const scrape_configs = [scrapeConfig("asked", target, true), scrapeConfig("overridden", target, false)];
+    await writeFile(path.join(dir, "prometheus.yml"), stringify({ scrape_configs }));
+    prometheus = closing.use(await startPrometheus(dir, path.join(dir, "prometheus.yml")));
+  });
+  after(() => closing.disposeAsync());
+
+  for (const job of ["asked", "overridden"]) {
+    it(`finds the namespace of the ScaledWorker, where labels are ${job}`, async () => {
+      const found = async () => await prometheus.query(`worktide_scaledworker_info{job="${job}"}`);
+      await waitFor("the first scrape", async () => (await found()).length > 0, 60_000);
+      assert.deepEqual(
+        (await found()).map(({ metric }) => [metric["namespace"], metric["exported_namespace"]]),
+        [
+          ["shop", undefined],
+          ["shop", undefined],
+        ],
+      );
+      const own = await prometheus.query(`worktide_build_info{job="${job}"}`);
+      assert.deepEqual(
+        own.map(({ metric }) => metric["namespace"]),
+        ["worktide-system"],
+      );
+    });
+  }
+
+  for (const { title, expr } of queries) {
+    const empty = absentHere.some((name) => expr.includes(name));
+    it(`${title} is answered${empty ? " (by nothing, here)" : ""}`, async () => {
+      if (empty) return void (await prometheus.query(filled(expr)));
+      await waitFor(`an answer to ${expr}`, async () => (await prometheus.query(filled(expr))).length > 0, 90_000);
+    });
+  }
+
+  it("counts a pool once, however many scrape it", async () => {
+    const query = filled(rows[0]?.panels[0]?.queries[0]?.expr ?? "");
+    assert.deepEqual(
+      (await prometheus.query(query)).map(({ value }) => value[1]),
+      ["2"],
+    );
+  });
+});
+
+describe("The dashboard", () => {
+  it("asks for nothing but what Worktide itself shows", () => {
+    const known = new Set<string>(Object.values(metricTable).map(({ name }) => name));
+    for (const { expr } of queries) {
+      for (const name of expr.match(/\b[a-z]+(_[a-z0-9]+){2,}\b/g) ?? []) {
+        const metric = name.replace(/_(count|bucket|sum)$/, "");
+        assert.ok(
+          known.has(metric) || /^(process|nodejs)_/.test(name) || /^(histogram_quantile)$/.test(name),
+          `${name} in ${expr}`,
+        );
+      }
+    }
+  });
+
+  it("shows every metric that tells of a ScaledWorker or a queue", () => {
+    const text = JSON.stringify(dashboard());
+    const left = Object.values(metricTable)
+      .filter(({ name }) => !text.includes(name))
+      .map(({ name }) => name);
+    assert.deepEqual(left, [
+      "worktide_scaledworker_wanted_replicas",
+      "worktide_trigger_info",
+      "worktide_connection_up",
+      "worktide_connection_triggers",
+      "worktide_metrics_folded",
+      "worktide_edits_refused_total",
+    ]);
+  });
+
+  it("places its panels without gaps that overlap", () => {
+    type Placed = { title: string; id: number; gridPos: { x: number; y: number; w: number; h: number } };
+    const { panels } = dashboard() as { panels: readonly Placed[] };
+    assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length);
+    for (const one of panels) {
+      assert.ok(one.gridPos.x + one.gridPos.w <= 24, one.title);
+      for (const other of panels) {
+        const a = one.gridPos;
+        const b = other.gridPos;
+        const overlap = a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
+        assert.ok(one === other || !overlap, `${one.title} and ${other.title}`);
+      }
+    }
+  });
+});
