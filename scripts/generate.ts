@@ -12,19 +12,20 @@ import { manifestPages } from "./manifests.ts";
 
 const root = path.join(import.meta.dirname, "..");
 /** Folders that hold generated files only: what is not generated any more goes. */
-const owned = ["docs/reference/scalers", "manifests/schema", "manifests/crds"];
+const owned = ["docs/reference/scalers", "manifests/schema", "manifests/crds", "manifests/chart/files/crds"];
 
 const guides = await Promise.all(
   scalers.map(async ({ type }) => [type, (await read(`scalers/${type}/guide.md`)) ?? ""] as const),
 );
 const { version } = JSON.parse((await read("package.json")) ?? "{}") as { version: string };
 const api = defineApi(scalers, brokers);
+const crds = crdPages(api);
 const pages: readonly Page[] = [
   ...referencePages(api, new Map(guides)),
-  ...crdPages(api),
+  ...crds,
   { path: "docs/reference/metrics.md", text: metricsReference() },
-  ...manifestPages(version),
-  ...chartPages(version),
+  ...manifestPages(version, crds),
+  ...chartPages(version, crds),
 ];
 const stale = (await Promise.all(owned.map(list))).flat().filter((file) => !pages.some((page) => page.path === file));
 const changed: Page[] = [];

@@ -1,5 +1,9 @@
 import { stringify } from "yaml";
 import { z } from "zod";
+import { scalers } from "../../scalers/index.ts";
+import { crdPages } from "../api/crd.ts";
+import { defineApi } from "../api/define.ts";
+import { brokers } from "../brokers/brokers.ts";
 import { install } from "../install/install.ts";
 import type { InstallOptions, Manifest, SecretAccess } from "../install/manifest.ts";
 import { monitoring } from "../install/monitoring.ts";
@@ -60,9 +64,8 @@ export async function manifestsCommand(part: string, flags: ManifestFlags, world
     throw new UsageError(`what to print must be one of '${manifestParts.join("', '")}'; found '${part}'`, 2);
   }
   const options = readFlags(flags, world);
-  const objects = objectsOf(part as ManifestPart, options, flags.crds);
-  const text = objects.map((object) => stringify(object, { aliasDuplicateObjects: false, lineWidth: 0 })).join("---\n");
-  world.stdout.write(`# Worktide ${world.version}: ${title(part as ManifestPart, options)}\n${text}`);
+  const documents = documentsOf(part as ManifestPart, options, flags.crds);
+  world.stdout.write(`# Worktide ${world.version}: ${title(part as ManifestPart, options)}\n${documents.join("---\n")}`);
   return 0;
 }
 
@@ -89,12 +92,14 @@ function readFlags(flags: ManifestFlags, { version }: World): InstallOptions {
   };
 }
 
-function objectsOf(part: ManifestPart, options: InstallOptions, crds: boolean): readonly Manifest[] {
-  if (part === "monitoring") return monitoring(options);
-  const definitions: readonly Manifest[] = [];
-  if (part === "crds") return definitions;
-  return [...(crds ? definitions : []), ...install(options)];
+/** Each as YAML. */
+function documentsOf(part: ManifestPart, options: InstallOptions, crds: boolean): readonly string[] {
+  if (part === "monitoring") return monitoring(options).map(toYaml);
+  const definitions = crds || part === "crds" ? crdPages(defineApi(scalers, brokers)).map(({ text }) => text) : [];
+  return part === "crds" ? definitions : [...definitions, ...install(options).map(toYaml)];
 }
+
+const toYaml = (object: Manifest) => stringify(object, { aliasDuplicateObjects: false, lineWidth: 0 });
 
 function title(part: ManifestPart, { scope, namespaces, namespace, replicas }: InstallOptions): string {
   if (part === "crds") return "its custom resource definitions.";

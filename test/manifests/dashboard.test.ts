@@ -62,7 +62,7 @@ const options = {
 
 /** As Grafana fills them in. */
 const filled = (expr: string) =>
-  expr.replaceAll("$namespace", "shop").replaceAll("$scaledworker", ".*").replaceAll("$__rate_interval", "1m");
+  expr.replaceAll("$namespace", "default").replaceAll("$scaledworker", ".*").replaceAll("$__rate_interval", "1m");
 
 describe("The dashboard, over a Prometheus that scrapes a Worktide with work to do", { skip, timeout: 180_000 }, () => {
   const closing: AsyncDisposableStack = new AsyncDisposableStack();
@@ -71,21 +71,16 @@ describe("The dashboard, over a Prometheus that scrapes a Worktide with work to 
   before(async () => {
     const house = closing.use(await openHouse());
     const name = house.nameOf("mails");
-    const inShop = (document: string) =>
-      JSON.stringify({ ...JSON.parse(document), metadata: { ...JSON.parse(document).metadata, namespace: "shop" } });
     const goal = { startWithin: "5s", assume: { serviceTime: "1s" } };
     const triggers = [{ name, connection: "main", bullmq: { queue: name }, goal, every: "200ms" }];
     const list = { key: "a", processing: ["b"] };
     const away = [{ name: "away", connection: "gone", redis: { list }, goal: { waitingPerReplica: 1 }, every: "1s" }];
     const gone = house.document("QueueConnection", "gone", { redis: { url: "redis://127.0.0.1:1" } });
-    await house.write(
-      ...[
-        house.connection(),
-        gone,
-        house.pool(name, { max: 1, spec: { triggers } }),
-        house.pool(house.nameOf("away"), { spec: { triggers: away } }),
-      ].map(inShop),
-    );
+    const pools = [
+      house.pool(name, { max: 1, spec: { triggers } }),
+      house.pool(house.nameOf("away"), { spec: { triggers: away } }),
+    ];
+    await house.write(house.connection(), gone, ...pools);
     const life = await house.run();
     await house.add(name, 300, 1_000);
     const dir = await mkdtemp(path.join(tmpdir(), "worktide-prometheus-"));
@@ -105,8 +100,8 @@ describe("The dashboard, over a Prometheus that scrapes a Worktide with work to 
       assert.deepEqual(
         (await found()).map(({ metric }) => [metric["namespace"], metric["exported_namespace"]]),
         [
-          ["shop", undefined],
-          ["shop", undefined],
+          ["default", undefined],
+          ["default", undefined],
         ],
       );
       const own = await prometheus.query(`worktide_build_info{job="${job}"}`);

@@ -21,9 +21,7 @@ const others = (objects: ReadonlyMap<string, Made>) =>
   new Map([...objects].filter(([, { kind }]) => kind !== "CustomResourceDefinition" && kind !== "Namespace"));
 
 const definitions = (objects: ReadonlyMap<string, Made>) =>
-  [...objects.values()]
-    .filter(({ kind }) => kind === "CustomResourceDefinition")
-    .map(({ metadata, spec }) => [metadata.name, spec]);
+  new Map([...objects].flatMap(([key, { kind, spec }]) => (kind === "CustomResourceDefinition" ? [[key, spec] as const] : [])));
 
 function assertSame(actual: ReadonlyMap<string, Made>, expected: ReadonlyMap<string, Made>): void {
   assert.deepEqual([...actual.keys()].sort(), [...expected.keys()].sort());
@@ -60,6 +58,7 @@ describe("An install", () => {
       const ours = await printed(...flags);
       const theirs = await chartObjects(values);
       assertSame(asPrinted(others(theirs)), others(ours));
+      assert.ok(definitions(ours).size > 0);
       assert.deepEqual(definitions(theirs), definitions(ours));
     });
   }
