@@ -159,7 +159,7 @@ export const chartValues = z.strictObject({
       allowHosts: z
         .array(z.string().min(1))
         .default([])
-        .describe("Names, besides the Service's, that the page may be asked for by."),
+        .describe("Names, besides addresses and localhost, that the page may be asked for by."),
     })
     .prefault({})
     .describe("Settings of the controller."),

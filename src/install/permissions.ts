@@ -82,8 +82,8 @@ export const permissions: readonly Permission[] = [
     reach: "watched",
     group: "",
     resources: ["pods"],
-    verbs: [...read, "patch"],
-    why: "Knows which pods are ready and which leave; marks the idle ones as the first to go (deletion cost).",
+    verbs: [...read, "delete"],
+    why: "Knows which pods are ready, which leave, and which are whose; ends the one that is idle, and no other, when a pool shrinks.",
     code: [],
   },
   {
@@ -116,7 +116,7 @@ export const permissions: readonly Permission[] = [
     resources: ["leases"],
     verbs: ["create"],
     why: "Elects a leader. (A rule for creating cannot name its object.)",
-    code: [],
+    code: ["src/kube/lease.ts"],
   },
   {
     reach: "own",
@@ -125,7 +125,7 @@ export const permissions: readonly Permission[] = [
     names: ["worktide"],
     verbs: ["get", "update"],
     why: "Renews the leader's lease, and gives it up at the end.",
-    code: [],
+    code: ["src/kube/lease.ts"],
   },
   {
     reach: "own",
@@ -158,14 +158,6 @@ export const permissions: readonly Permission[] = [
     resources: ["clusterqueueconnections/status"],
     verbs: ["patch"],
     why: "Writes their status, only when it changes.",
-    code: [],
-  },
-  {
-    reach: "cluster",
-    group: "",
-    resources: ["namespaces"],
-    verbs: read,
-    why: "Knows the labels by which a shared connection admits namespaces.",
     code: [],
   },
   {

@@ -40,6 +40,17 @@ export function objectsOf(text: string): ReadonlyMap<string, Made> {
   return objects;
 }
 
+/** The first object of a kind. */
+export const named = (objects: ReadonlyMap<string, Made>, kind: string): Made | undefined =>
+  [...objects.values()].find((object) => object.kind === kind);
+
+/** Its `spec`. Throws where there is none of that kind. */
+export function specOf<Spec>(objects: ReadonlyMap<string, Made>, kind: string): Spec {
+  const object = named(objects, kind);
+  if (object === undefined) throw new Error(`there is no ${kind}`);
+  return object.spec as Spec;
+}
+
 /** The objects of the chart with these values. */
 export async function chartObjects(values: object = {}, over: Partial<Parameters<typeof renderChart>[0]> = {}) {
   const { files } = await renderChart({ chart, name: "worktide", namespace: "worktide-system", values, ...over });
