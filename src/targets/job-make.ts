@@ -1,5 +1,5 @@
 import type { JobTarget } from "../api/resolve.ts";
-import { type Fence, isKubeError, type Kube, KubeError } from "../kube/kube.ts";
+import { type Fence, isKubeError, type Kube, KubeError, type KubeObject } from "../kube/kube.ts";
 import { type JobOwner, jobDraft, jobName, type Slot } from "./job-draft.ts";
 import { type JobObject, slimJob } from "./job-object.ts";
 import { jobKind } from "./watches.ts";
