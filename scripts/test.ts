@@ -1,6 +1,8 @@
 // `npm test`: the check, then every test. `npm test -- test/api/*.test.ts`: these tests only, without the check.
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { findRedis } from "../src/services/find-redis.ts";
+import { findPython } from "../src/services/python.ts";
 import { shareControlPlane } from "../test/support/test-run.ts";
 import { check } from "./check.ts";
 
@@ -38,5 +40,13 @@ async function test(): Promise<boolean> {
   return ran > 0 && counts.failed === 0;
 }
 
+/** Installs the services of the tests, once: no deadline of a test is spent on it, and no two files try it at once. */
+async function prepare(): Promise<void> {
+  const options = { env: process.env, onProgress: (line: string) => console.error(line) };
+  await findRedis(options).catch(() => {}); // the tests that need it say so
+  await findPython(options);
+}
+
+if (everything) await prepare();
 const good = (!everything || (await check(new AbortController().signal))) && (await test());
 process.exitCode = good ? 0 : 1;

@@ -12,8 +12,8 @@ export type Reference = Readonly<{
   path: readonly PropertyKey[];
   /** Type of the broker that the trigger's scaler reads from, where it has one scaler. */
   broker: string | undefined;
-  /** The connections that it could refer to. */
-  names: readonly string[];
+  /** The connections that it could refer to, where it is right to list them. */
+  names?: readonly string[];
   found: Offer | undefined;
 }>;
 
@@ -21,11 +21,9 @@ export type Reference = Readonly<{
 export function wrongReference({ kind, name, namespace, path, broker, names, found }: Reference): Complaint | undefined {
   const field = `\`${pathText(path)}\``;
   if (found === undefined) {
-    const hint = didYouMean(name, names);
-    const others = names.length > 0 ? `there are '${names.slice(0, 10).join("', '")}'` : "there is none";
     const where = kind === "QueueConnection" ? ` in namespace '${namespace}'` : "";
-    const way = hint ? `did you mean '${hint}'?` : others;
-    return { rule: "unknown-connection", message: `${field} must name a ${kind}${where}: ${way}; found '${name}'`, path };
+    const way = names === undefined ? "" : `: ${wayOut(name, names)}`;
+    return { rule: "unknown-connection", message: `${field} must name a ${kind}${where}${way}; found '${name}'`, path };
   }
   if (found.namespaces !== undefined && !admits(found.namespaces, namespace)) {
     const message = `${field} must name a ${kind} that lets namespace '${namespace}' use it: \`spec.namespaces\` of '${name}' does not`;
@@ -34,6 +32,12 @@ export function wrongReference({ kind, name, namespace, path, broker, names, fou
   if (broker === undefined || found.type === undefined || found.type === broker) return undefined;
   const message = `${field} must name a ${kind} with \`${broker}\`; '${name}' has \`${found.type}\``;
   return { rule: "connection-type", message, path };
+}
+
+function wayOut(name: string, names: readonly string[]): string {
+  const hint = didYouMean(name, names);
+  if (hint) return `did you mean '${hint}'?`;
+  return names.length > 0 ? `there are '${names.slice(0, 10).join("', '")}'` : "there is none";
 }
 
 /** Whether a list of namespaces, or beginnings of them with `*`, has this one. */

@@ -99,7 +99,7 @@ export const redisSettings = z
     if (url !== undefined && hasPassword(url)) {
       complain(
         context,
-        "no-password-in-url",
+        "password-in-url",
         ["url"],
         "must not carry a password: use `passwordFrom`, or `urlFrom` for the whole address",
       );

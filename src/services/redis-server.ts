@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type FindOptions, findRedis, type RedisProgram } from "./find-redis.ts";
+import { freePort } from "./free-port.ts";
 
 export type RedisServerOptions = FindOptions &
   Readonly<{
@@ -35,12 +34,12 @@ export interface RedisServer extends AsyncDisposable {
   readonly exited: Promise<void>;
   /** The last lines that it logged. */
   logTail(): string;
-  /** Ends it: SIGTERM, and SIGKILL after 2 s. Safe to call again. */
+  /** Ends it: SIGTERM, and SIGKILL after 5 s. Safe to call again. */
   stop(): Promise<void>;
 }
 
-const START_MS = 15_000;
-const STOP_MS = 2_000;
+const START_MS = 60_000;
+const STOP_MS = 5_000;
 const PORT_TRIES = 5;
 const LOG_LINES = 50;
 
@@ -155,15 +154,4 @@ async function isUp(child: ChildProcess, program: RedisProgram, log: string[], o
   child.once("error", reject).once("close", () => reject(new Error("it ended at once")));
   signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   await promise;
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("asking for a free port");
-  return address.port;
 }

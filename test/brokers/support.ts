@@ -5,11 +5,11 @@ import { BrokerError, type Problem, type Session } from "../../src/core/contract
 
 export const llen: Script = { name: "llen", body: "return redis.call('LLEN', keys[1])" };
 
-/** A fresh deadline, as the observer gives one to each call. */
-export const soon = (ms = 2000): AbortSignal => AbortSignal.timeout(ms);
+/** A fresh deadline, as the observer gives one to each call; longer, since no good answer may miss it here. */
+export const soon = (ms = 30_000): AbortSignal => AbortSignal.timeout(ms);
 
-export const open = (settings: Partial<RedisSettings>): Promise<Session<RedisReader>> =>
-  redisBroker.open(settings as RedisSettings, soon());
+export const open = (settings: Partial<RedisSettings>, ms?: number): Promise<Session<RedisReader>> =>
+  redisBroker.open(settings as RedisSettings, soon(ms));
 
 /** Lengths of lists, or the kind of problem that each one has. */
 export async function lengths(client: RedisReader, keys: readonly string[], signal = soon()): Promise<readonly unknown[]> {

@@ -12,7 +12,7 @@ import type { WorkerSnapshot } from "../../src/control/worker-snapshot.ts";
 import { findWorkers } from "../../src/targets/process-identity.ts";
 import { type JobLine, parseLines } from "../support/checker/lines.ts";
 import { startRedis } from "../support/redis.ts";
-import { waitFor } from "../support/wait.ts";
+import { patienceMs, waitFor } from "../support/wait.ts";
 import { tail } from "./tail.ts";
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
@@ -77,12 +77,18 @@ export async function openHouse() {
     return queue;
   };
 
-  /** Adds one job for each length, ms; resolves with their ids. */
-  const addEach = async (queue: string, lengths: readonly number[]): Promise<readonly string[]> => {
+  const addJobs = async (queue: string, jobs: readonly object[]): Promise<readonly string[]> => {
     const opts = { removeOnComplete: 10, attempts: 3 };
-    const added = await queueOf(queue).addBulk(lengths.map((ms) => ({ name: "job", data: { ms }, opts })));
+    const added = await queueOf(queue).addBulk(jobs.map((data) => ({ name: "job", data, opts })));
     return added.map(({ id }) => id ?? "");
   };
+  /** Adds one job for each length, ms; resolves with their ids. */
+  const addEach = (queue: string, lengths: readonly number[]): Promise<readonly string[]> =>
+    addJobs(
+      queue,
+      lengths.map((ms) => ({ ms })),
+    );
+  let held = 0;
 
   const spawnMain = (args: readonly string[], env: Env): ChildProcess => {
     const child = spawn(process.execPath, [main, ...args], {
@@ -142,6 +148,12 @@ export async function openHouse() {
     remove: () => rm(file),
     add: (queue: string, count: number, ms: number) => addEach(queue, new Array<number>(count).fill(ms)),
     addEach,
+    /** Adds jobs that do not end before they are released; resolves with what releases them. */
+    async hold(queue: string, count: number): Promise<() => Promise<void>> {
+      const until = join(folder, `release-${++held}`);
+      await addJobs(queue, new Array<object>(count).fill({ until }));
+      return () => writeFile(until, "");
+    },
     document,
     /** Starts `worktide run` and waits until the documents are in force. */
     async run(args: readonly string[] = [], env: Env = {}): Promise<Life> {
@@ -159,7 +171,7 @@ export async function openHouse() {
       }
       void exited.then((how) => up.reject(new Error(`worktide ended (${how}) before it ran:\n${said.join("\n")}`)));
       const url = await up.promise;
-      const says = (text: string, ms = 30_000, from = 0) =>
+      const says = (text: string, ms = patienceMs, from = 0) =>
         waitFor(`worktide to say '${text}'`, () => said.slice(from).some((line) => line.includes(text)), ms);
       const hangUp = () => {
         child.stdout?.destroy();
@@ -188,7 +200,7 @@ export async function openHouse() {
       return { code: signal ?? code ?? "nothing", stdout, stderr };
     },
     async snapshot(life: Life, name: string): Promise<WorkerSnapshot> {
-      const response = await fetch(`${life.url}/api/v1/workers/default/${name}`, { signal: AbortSignal.timeout(5000) });
+      const response = await fetch(`${life.url}/api/v1/workers/default/${name}`, { signal: AbortSignal.timeout(30_000) });
       return (await response.json()) as WorkerSnapshot;
     },
     /** Kills every worktide that still runs. */
@@ -201,7 +213,7 @@ export async function openHouse() {
     /** Jobs of this pool that ended. */
     done: (pool: string): number => jobsOf(pool).filter(({ kind }) => kind === "job.end").length,
     /** Waits until the pool has so many processes. */
-    size: (name: string, size: number, ms = 40_000) =>
+    size: (name: string, size: number, ms = patienceMs) =>
       waitFor(`${size} workers of ${name}`, () => alive(name).length === size, ms),
     /** What no run may ever show: jobs cut off, never ended, or run twice. */
     unfair(): readonly string[] {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { waitFor } from "../support/wait.ts";
 import { type House, type Life, openHouse } from "./house.ts";
 
@@ -13,7 +14,7 @@ async function hurriedAway(life: Life): Promise<number | string> {
   return await life.exited.finally(() => clearInterval(again));
 }
 
-describe("worktide run", { timeout: 300_000 }, () => {
+describe("worktide run", { timeout: 600_000 }, () => {
   let house: House;
   before(async () => {
     house = await openHouse();
@@ -26,9 +27,11 @@ describe("worktide run", { timeout: 300_000 }, () => {
     const name = house.nameOf("term");
     await house.write(house.connection(), house.pool(name));
     const life = await house.run();
-    await house.add(name, 3, 1500);
+    const release = await house.hold(name, 3);
     await waitFor("3 jobs in hand", () => house.inHand(name) === 3);
     life.signal("SIGTERM");
+    await life.says("stopping");
+    await release();
     assert.equal(await life.exited, 0);
     assert.deepEqual(house.unfair(), []);
     assert.equal(house.done(name), 3);
@@ -41,7 +44,7 @@ describe("worktide run", { timeout: 300_000 }, () => {
     await house.write(house.connection(), house.pool(name));
     const life = await house.run();
     const before = house.done(name);
-    await house.add(name, 2, 8000);
+    const release = await house.hold(name, 2);
     await waitFor("2 jobs in hand", () => house.inHand(name) === 2);
     const ids = [...house.alive(name)].sort();
     assert.equal(await hurriedAway(life), 0);
@@ -49,16 +52,14 @@ describe("worktide run", { timeout: 300_000 }, () => {
     const next = await house.run();
     await next.says("took over workers of an earlier run");
     assert.equal((await house.snapshot(next, name)).pool?.leaving, 2, "told to stop, and not gone before their jobs are done");
+    await pause(2000); // ten looks at the queue, any of which could ask for others
+    await release();
     const others = new Set<string>();
-    await waitFor(
-      "both to be gone",
-      () => {
-        const left = house.alive(name);
-        for (const id of left) if (!ids.includes(id)) others.add(id);
-        return left.length === 0;
-      },
-      40_000,
-    );
+    await waitFor("both to be gone", () => {
+      const left = house.alive(name);
+      for (const id of left) if (!ids.includes(id)) others.add(id);
+      return left.length === 0;
+    });
     assert.deepEqual([...others], [], "jobs that the leaving finish themselves are no demand for others");
     assert.equal(house.done(name) - before, 2);
     assert.deepEqual(house.unfair(), []);
@@ -71,13 +72,14 @@ describe("worktide run", { timeout: 300_000 }, () => {
     await house.write(house.connection(), house.pool(name));
     const life = await house.run();
     const before = house.done(name);
-    await house.add(name, 2, 2000);
+    const release = await house.hold(name, 2);
     await waitFor("2 jobs in hand", () => house.inHand(name) === 2);
     life.signal("SIGKILL");
     await life.exited;
     await house.write(house.connection(), house.pool(house.nameOf("other")));
     const next = await house.run();
     await next.says("ending workers that nothing declares any more");
+    await release();
     await house.size(name, 0);
     assert.equal(house.done(name) - before, 2);
     assert.deepEqual(house.unfair(), []);
@@ -93,7 +95,7 @@ describe("worktide run", { timeout: 300_000 }, () => {
     const name = house.nameOf("hurried");
     await house.write(house.connection(), house.pool(name));
     const life = await house.run();
-    await house.add(name, 1, 8000);
+    const release = await house.hold(name, 1);
     await waitFor("a job in hand", () => house.inHand(name) === 1);
     life.signal("SIGKILL");
     await life.exited;
@@ -104,6 +106,7 @@ describe("worktide run", { timeout: 300_000 }, () => {
     assert.equal(await hurriedAway(second), 0);
     const third = await house.run();
     await third.says(ending);
+    await release();
     await house.size(name, 0);
     assert.equal(house.done(name), 1);
     third.signal("SIGTERM");
@@ -142,8 +145,8 @@ describe("worktide run", { timeout: 300_000 }, () => {
     await house.write(house.connection(), house.pool(name));
     const life = await house.run();
     life.hangUp();
-    await house.add(name, 2, 300);
     const before = house.done(name);
+    await house.add(name, 2, 300);
     await waitFor("jobs done by workers that it started after that", () => house.done(name) === before + 2);
     life.signal("SIGTERM");
     assert.equal(await life.exited, 0);
@@ -154,9 +157,11 @@ describe("worktide run", { timeout: 300_000 }, () => {
     const name = house.nameOf("hup");
     await house.write(house.connection(), house.pool(name));
     const life = await house.run();
-    await house.add(name, 1, 1000);
+    const release = await house.hold(name, 1);
     await waitFor("a job in hand", () => house.inHand(name) === 1);
     life.signal("SIGHUP");
+    await life.says("stopping");
+    await release();
     assert.equal(await life.exited, 0);
     assert.deepEqual(house.alive(name), []);
     assert.deepEqual(house.unfair(), []);

@@ -8,8 +8,8 @@ import { type Stage, setStage } from "./support/stage.ts";
 
 const list = pool("list", { kind: "list", max: 5, waitingPerReplica: 1 });
 
-const says = (stage: Stage, text: string, ms = 5000) =>
-  waitFor(`worktide to say "${text}"`, () => stage.life().said.some((line) => line.includes(text)), ms);
+const says = (stage: Stage, text: string) =>
+  waitFor(`worktide to say "${text}"`, () => stage.life().said.some((line) => line.includes(text)));
 
 suite("The file is edited, and not always well", { concurrency: 4 }, () => {
   test("an edit with a mistake keeps the version before it, names the place, and the next good one counts", async () => {
@@ -26,19 +26,10 @@ suite("The file is edited, and not always well", { concurrency: 4 }, () => {
       assert.notEqual(bad, good);
       const before = stage.life().said.length;
       await stage.write(bad);
-      await waitFor("the complaint", () =>
-        stage
-          .life()
-          .said.slice(before)
-          .some((line) => line.includes("the version before it stays in force")),
-      );
-      assert.ok(
-        stage
-          .life()
-          .said.slice(before)
-          .some((line) => line.includes(named)),
-        `it names ${named}`,
-      );
+      for (const words of ["the version before it stays in force", named]) {
+        const said = () => stage.life().said.slice(before);
+        await waitFor(`it to say ${words}`, () => said().some((line) => line.includes(words)));
+      }
       assert.equal(stage.processes("list").length, 3);
     }
     await stage.edit([{ ...list, max: 2 }, calm]);

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { waitFor } from "../support/wait.ts";
@@ -32,10 +34,12 @@ suite("Workers fail", { concurrency: 4 }, () => {
 
   test("a long job outlives the scale-down of all others", async () => {
     await using stage = await setStage({ pools: [pool("mails"), calm], constants: { duplicates: "fail" } });
-    await stage.enqueue("mails", 1, 9000);
+    const until = join(stage.dir, "release");
+    await stage.enqueue("mails", 1, 0, { until });
     await stage.enqueue("mails", 5, 300);
     await stage.busy(1);
     await stage.settles("mails", 1);
+    await writeFile(until, "");
     await stage.drained();
     await stage.settles("mails", 0);
     await stage.judge();
@@ -69,7 +73,7 @@ suite("Workers fail", { concurrency: 4 }, () => {
     await stage.settles("calm", 1);
     await stage.fault({ fault: "crash loop", ...onMails }, async () => {
       await stage.enqueue("mails", 6, 100);
-      await waitFor("the condition", async () => (await stage.snapshot("mails")).trouble?.reason === "CrashLooping", 15_000);
+      await waitFor("the condition", async () => (await stage.snapshot("mails")).trouble?.reason === "CrashLooping");
       await pause(3000);
     });
     const { lines } = await stage.judge();
@@ -82,7 +86,7 @@ suite("Workers fail", { concurrency: 4 }, () => {
     await stage.settles("calm", 1);
     await stage.fault({ fault: "no program", ...onMails }, async () => {
       await stage.enqueue("mails", 6, 100);
-      await waitFor("the condition", async () => (await stage.snapshot("mails")).trouble?.reason === "CannotStart", 10_000);
+      await waitFor("the condition", async () => (await stage.snapshot("mails")).trouble?.reason === "CannotStart");
       await pause(1500);
     });
     await stage.judge();
@@ -109,7 +113,7 @@ suite("Workers fail", { concurrency: 4 }, () => {
       await stage.enqueue("mails", 1, 0, { poison: true });
       await stage.enqueue("mails", 8, 300);
       await stage.drained();
-      await waitFor("the poison to be given up", async () => (await stage.admin.zCard("bull:mails:failed")) === 1, 20_000);
+      await waitFor("the poison to be given up", async () => (await stage.admin.zCard("bull:mails:failed")) === 1);
     });
     await stage.settles("mails", 0);
     const { lines } = await stage.judge();

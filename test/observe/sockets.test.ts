@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { startProxy } from "../support/proxy.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import { clock, observing } from "./lists.ts";
+import { observing } from "./lists.ts";
 import { until } from "./support.ts";
 
-/** As the defaults, and faster, so that the tests are. */
-const hasty = { deadlineMs: 400, dialDeadlineMs: 800 };
+/** Shorter than the defaults, and longer than a good answer takes on a machine that is busy. */
+const hasty = { deadlineMs: 1500, dialDeadlineMs: 3000 };
 
 let redis: TestRedis;
 before(async () => {
@@ -26,14 +26,13 @@ test("a half-open connection is found by the deadline and replaced; triggers els
   const near = house.watch(redis.url, "a", 100);
   await until(() => a.waiting() === 0 && near.waiting() === 0);
   const before = near.seen.length;
-  const frozenAt = clock();
   await far.proxy.set({ kind: "freeze" });
-  await until(() => a.failure()?.problem.kind === "timeout", 1500);
-  await until(() => a.failure() === undefined, 2000);
+  await until(() => a.failure()?.problem.kind === "timeout");
+  await until(() => a.failure() === undefined);
   assert.equal(far.proxy.dials(), 2);
+  // Of the fifteen that it is due; one that had waited for the other connection would have had none.
   const reads = near.seen.length - before;
-  const planned = (clock() - frozenAt) / 100;
-  assert.ok(reads >= Math.floor(planned * 0.8), `${reads} of ${planned.toFixed(1)}`);
+  assert.ok(reads >= 3, `${reads} reads`);
   assert.ok(near.seen.every(({ observation }) => observation.failure === undefined));
 });
 
@@ -42,10 +41,10 @@ test("a handshake that never ends is a failed dial, and a good one follows", asy
   await using house = observing(hasty);
   await far.proxy.set({ kind: "mute" });
   const a = house.watch(far.url, "a", 200);
-  await until(() => a.failure() !== undefined, 2500);
+  await until(() => a.failure() !== undefined);
   assert.ok(["timeout", "unreachable"].includes(a.failure()?.problem.kind ?? ""), a.failure()?.problem.kind);
   await far.proxy.set({ kind: "pass" });
-  await until(() => a.failure() === undefined && a.waiting() === 0, 4000);
+  await until(() => a.failure() === undefined && a.waiting() === 0);
 });
 
 test("a slow broker is not a dead one, and no more than one question waits there", async () => {
@@ -53,9 +52,9 @@ test("a slow broker is not a dead one, and no more than one question waits there
   await using house = observing(hasty);
   const a = house.watch(far.url, "a", 50);
   await until(() => a.waiting() === 0);
-  await far.proxy.set({ kind: "delay", ms: 150 });
+  await far.proxy.set({ kind: "delay", ms: 300 });
   const before = a.seen.length;
-  await until(() => a.seen.length >= before + 5, 3000);
+  await until(() => a.seen.length >= before + 5);
   assert.ok(a.seen.every(({ observation }) => observation.failure === undefined));
   const spans = a.seen.map(({ sentAt, receivedAt }) => [sentAt, receivedAt] as const);
   for (const [index, [sentAt]] of spans.entries()) assert.ok(index === 0 || sentAt >= (spans[index - 1]?.[1] ?? 0));
@@ -67,10 +66,10 @@ test("an answer after the deadline is never told", async () => {
   const a = house.watch(far.url, "a", 100);
   await until(() => a.waiting() === 0);
   const before = a.seen.length;
-  await far.proxy.set({ kind: "delay", ms: 700 });
-  await until(() => (a.failure()?.count ?? 0) >= 3, 6000);
+  await far.proxy.set({ kind: "delay", ms: 2500 });
+  await until(() => (a.failure()?.count ?? 0) >= 3);
   await far.proxy.set({ kind: "pass" });
-  await until(() => a.failure() === undefined, 8000);
+  await until(() => a.failure() === undefined);
   for (const { observation, sentAt, receivedAt } of a.seen.slice(before)) {
     if (observation.failure === undefined) assert.ok(receivedAt - sentAt <= hasty.deadlineMs);
   }

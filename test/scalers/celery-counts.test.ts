@@ -42,9 +42,10 @@ describe("what waits for Celery", { skip, concurrency: false }, () => {
   });
 
   test("a task whose ETA has passed waits since then", async () => {
+    const began = performance.now();
     lab.produce([{ countdown: 1 }]);
     const { oldestMs } = await lab.reading("it is due", ({ waiting }) => waiting === 1);
-    assert.ok(oldestMs !== undefined && oldestMs < 1000, String(oldestMs));
+    assert.ok(oldestMs !== undefined && oldestMs <= performance.now() - began - 1000, String(oldestMs));
   });
 
   test("of a list longer than the sample the share that is asleep is estimated", async () => {
@@ -56,21 +57,22 @@ describe("what waits for Celery", { skip, concurrency: false }, () => {
     assert.equal((await lab.read()).waiting, 3000);
   });
 
-  test("large bodies stay in Redis: a reading of them is as small and quick as any", async () => {
+  test("large bodies stay in Redis: a reading of them is as small as any", async () => {
     lab.produce([{}]);
     const [plain = ""] = (await lab.command("LRANGE", "celery", "0", "-1")) as unknown as string[];
     const large = plain.replace('"body": "', `"body": "${"A".repeat(500_000)}`);
     for (let i = 0; i < 40; i++) await lab.command("LPUSH", "celery", large);
     await lab.read();
-    const began = performance.now();
+    const sent = async () => Number(/total_net_output_bytes:(\d+)/.exec(String(await lab.command("INFO", "stats")))?.[1]);
+    const before = await sent();
     assert.equal((await lab.read()).waiting, 41);
-    assert.ok(performance.now() - began < 100);
+    assert.ok((await sent()) - before < 100_000, "of 20 MB");
   });
 
   test("the age is what the producer's header says, and else how long the head has been seen", async () => {
     lab.produce([{ headers: { enqueued_at: Date.now() / 1000 - 90 } }]);
     const told = (await lab.read()).oldestMs ?? 0;
-    assert.ok(told >= 90_000 && told < 95_000, String(told));
+    assert.ok(told >= 90_000 && told < 150_000, String(told));
     await lab.reset();
     lab.produce([{}]);
     assert.equal((await lab.read()).oldestMs, 0);
@@ -79,7 +81,7 @@ describe("what waits for Celery", { skip, concurrency: false }, () => {
 
   test("a key prefix leads to other lists, other channels and other workers", async () => {
     const prefix = { CELERY_PREFIX: "shop[eu]*:" };
-    lab.produce([{ ms: 60_000, count: 3 }], prefix);
+    lab.produce([{ ms: 600_000, count: 3 }], prefix);
     assert.equal((await lab.read()).waiting, 0);
     assert.equal((await lab.read({ keyPrefix: "shop[eu]*:" })).waiting, 3);
     lab.begin("theirs", ["-c", "1", "--prefetch-multiplier", "1"], prefix);
@@ -96,7 +98,7 @@ describe("what waits for Celery", { skip, concurrency: false }, () => {
   });
 
   test("a worker that was killed leaves its place in the binding, its tasks in unacked, and is not there", async () => {
-    lab.produce([{ ms: 60_000, count: 6 }]);
+    lab.produce([{ ms: 600_000, count: 6 }]);
     const worker = lab.begin("doomed", ["-c", "1"]);
     await lab.reading("it works", ({ running }) => running === 1);
     await kill(worker);

@@ -14,7 +14,7 @@ describe("what Celery workers have in hand", { skip, concurrency: false }, () =>
   beforeEach(() => lab.reset());
 
   test("running tasks stand in no key, fetched ones in unacked: both are seen, and apart", async () => {
-    lab.produce([{ ms: 60_000, count: 17 }]);
+    lab.produce([{ ms: 600_000, count: 17 }]);
     lab.begin("mails-1-ab12", ["-c", "2"]);
     const reading = await lab.reading(
       "two run, all that it may fetch is fetched, and it has said how many it can do",
@@ -30,13 +30,13 @@ describe("what Celery workers have in hand", { skip, concurrency: false }, () =>
   test("a queue that is empty while its last task runs is not idle", async () => {
     lab.begin("w", ["-c", "1"]);
     await lab.reading("it is there", ({ workers }) => workers?.length === 1);
-    lab.produce([{ ms: 60_000 }]);
+    lab.produce([{ ms: 600_000 }]);
     await lab.reading("it runs", ({ running, waiting }) => running === 1 && waiting === 0);
     assert.equal((await lab.count("LLEN", "celery")) + (await lab.count("HLEN", "unacked")), 0, "what a naive count sees");
   });
 
   test("tasks that are acknowledged late are running ones, not fetched ones", async () => {
-    lab.produce([{ ms: 60_000, count: 4 }]);
+    lab.produce([{ ms: 600_000, count: 4 }]);
     lab.begin("w", ["-c", "2", "--prefetch-multiplier", "1"], { CELERY_ACKS_LATE: "1" });
     const reading = await lab.reading("two run", (r) => r.running === 2 && r.reserved === 0);
     assert.equal(reading.waiting, 2);
@@ -67,9 +67,9 @@ describe("what Celery workers have in hand", { skip, concurrency: false }, () =>
     const env = { CELERY_TOPIC: "1" };
     lab.produce(
       [
-        { ms: 60_000, count: 3 },
-        { ms: 60_000, queue: "orders" }, // declares the exchange: without a binding, messages to it are dropped
-        { ms: 60_000, count: 3, exchange: "shop", routing_key: "order.new" },
+        { ms: 600_000, count: 3 },
+        { ms: 600_000, queue: "orders" }, // declares the exchange: without a binding, messages to it are dropped
+        { ms: 600_000, count: 3, exchange: "shop", routing_key: "order.new" },
       ],
       env,
     );
@@ -86,7 +86,7 @@ describe("what Celery workers have in hand", { skip, concurrency: false }, () =>
   });
 
   test("a worker that is told to stop owns its task until it ends, and takes no more", async () => {
-    lab.produce([{ ms: 4000, count: 2 }]);
+    lab.produce([{ ms: 12_000, count: 2 }]);
     const worker = lab.begin("w", ["-c", "1", "--prefetch-multiplier", "1"]);
     await lab.reading("it runs", ({ running }) => running === 1);
     worker.signal("SIGTERM");
@@ -101,11 +101,11 @@ describe("what Celery workers have in hand", { skip, concurrency: false }, () =>
   });
 
   test("workers without heartbeats are asked", async () => {
-    lab.produce([{ ms: 60_000 }]);
+    lab.produce([{ ms: 600_000 }]);
     lab.begin("mute", ["-c", "1", "--without-heartbeat", "--without-gossip", "--without-mingle"]);
     const reading = await lab.reading("it is met", ({ running }) => running === 1);
     assert.deepEqual(busy(reading), { mute: 1 });
-    lab.produce([{ ms: 60_000 }]);
+    lab.produce([{ ms: 600_000 }]);
     const still = await lab.reading("it is asked again", ({ workers }) => (workers?.[0]?.seenAt ?? 0) > reading.sampledAt + 1000);
     assert.deepEqual(busy(still), { mute: 1 });
   });
@@ -113,7 +113,7 @@ describe("what Celery workers have in hand", { skip, concurrency: false }, () =>
   test("a worker that is silent while it works (pool solo) is busy, not gone", async () => {
     lab.begin("solo", ["-P", "solo"]);
     await lab.reading("it is there", ({ workers }) => workers?.length === 1);
-    lab.produce([{ ms: 10_000 }]);
+    lab.produce([{ ms: 600_000 }]);
     const seen = (await lab.reading("it is met", ({ workers }) => workers?.length === 1)).workers?.[0]?.seenAt ?? 0;
     const silent = await lab.reading(
       "it has been silent for three beats",
@@ -161,7 +161,7 @@ describe("quieting a Celery worker", { skip, concurrency: false }, () => {
   });
 
   test("one that had fetched tasks before shows them, so it is not taken for idle", async () => {
-    lab.produce([{ ms: 60_000, count: 5 }]);
+    lab.produce([{ ms: 600_000, count: 5 }]);
     lab.begin("a", ["-c", "1"]);
     await lab.reading("it runs", ({ running, reserved }) => running === 1 && reserved === 4);
     await lab.quiet("a", true);

@@ -9,7 +9,7 @@ import { type ScalerWorld, testScaler } from "../conformance/scaler.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { needsRedis7 } from "../support/redis-version.ts";
 
-const soon = () => AbortSignal.timeout(5000);
+const soon = () => AbortSignal.timeout(30_000);
 
 /** Who puts jobs there. */
 function createProducer(url: string, password?: string) {

@@ -7,7 +7,6 @@ import { describe, it } from "node:test";
 import { findRedis, fromContainer, fromWheel, onPath, type RedisProgram } from "../../src/services/find-redis.ts";
 import { startRedisServer } from "../../src/services/redis-server.ts";
 import { redisCommand } from "../support/redis-topologies.ts";
-import { waitFor } from "../support/wait.ts";
 
 const env = process.env;
 
@@ -105,9 +104,7 @@ describe("a Redis server of our own", () => {
     const program: RedisProgram = { source: "path", title: "silence", command: () => ["sleep", "60"] };
     const starting = startRedisServer({ env, program, signal: controller.signal });
     const failed = assert.rejects(starting, /starting silence/);
-    setTimeout(() => controller.abort(), 20);
-    const at = performance.now();
+    setTimeout(() => controller.abort(), 20); // of the minute that it would wait
     await failed;
-    await waitFor("the end", () => performance.now() - at < 2000, 1);
   });
 });

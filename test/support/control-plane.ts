@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { freePort } from "../../src/services/redis-server.ts";
+import { freePort } from "../../src/services/free-port.ts";
 import { type Access, type Credentials, openAccess } from "./cluster/access.ts";
 import { type Component, startComponent, watchdog } from "./cluster/component.ts";
 import { type FoundCluster, findCluster } from "./cluster/find.ts";

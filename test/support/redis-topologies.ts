@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { createClient } from "@redis/client";
 import { slotCount } from "../../src/brokers/redis-slots.ts";
-import { freePort } from "../../src/services/redis-server.ts";
+import { freePort } from "../../src/services/free-port.ts";
 import { startRedis, type TestRedis } from "./redis.ts";
 import { waitFor } from "./wait.ts";
 

@@ -1,3 +1,4 @@
+import { findRedis, type RedisProgram } from "../../src/services/find-redis.ts";
 import { type RedisServer, type RedisServerOptions, startRedisServer } from "../../src/services/redis-server.ts";
 
 /** A Redis server for one test file. */
@@ -18,6 +19,8 @@ export interface TestRedis extends AsyncDisposable {
 
 type Options = Partial<Omit<RedisServerOptions, "program">>;
 
+const around = { env: process.env, onProgress: (line: string) => console.error(line) };
+let found: Promise<RedisProgram> | undefined;
 const running = new Set<number>();
 // A test run that is interrupted leaves nothing behind.
 process.once("exit", () => {
@@ -26,12 +29,10 @@ process.once("exit", () => {
 
 /** Starts a Redis server on a free port of the loopback; `await using` or {@link TestRedis.stop} ends it. */
 export async function startRedis(options: Options = {}): Promise<TestRedis> {
-  const base = {
-    env: process.env,
-    onProgress: (line: string) => console.error(line),
-  };
+  found ??= findRedis(around);
+  const program = await found;
   const begin = async (more: Options): Promise<RedisServer> => {
-    const server = await startRedisServer({ ...base, ...options, ...more });
+    const server = await startRedisServer({ ...around, program, ...options, ...more });
     running.add(server.pid);
     void server.exited.then(() => running.delete(server.pid));
     return server;

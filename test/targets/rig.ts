@@ -9,13 +9,14 @@ import { isSame } from "../../src/targets/process-identity.ts";
 import type { ProcessTargetOptions } from "../../src/targets/process-options.ts";
 import type { ProcessSpec } from "../../src/targets/process-start.ts";
 import type { HistoryInput } from "../../src/telemetry/history.ts";
+import { patienceMs } from "../support/wait.ts";
 
 export const clock = (): number => Number(process.hrtime.bigint()) / 1e6;
 export const { signal } = new AbortController();
 export const fixture = (name: string): string => join(import.meta.dirname, "fixtures", name);
 
 /** Waits for a condition. Throws, and says what was awaited, when it does not come in time. */
-export async function until(what: string, condition: () => boolean, ms = 10_000): Promise<void> {
+export async function until(what: string, condition: () => boolean, ms = patienceMs): Promise<void> {
   for (const end = clock() + ms; !condition(); await pause(10)) {
     if (clock() > end) throw new Error(`waited ${ms} ms in vain until ${what}`);
   }

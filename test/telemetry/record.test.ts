@@ -115,7 +115,7 @@ test("A file that cannot be opened is an error at once, one that fails later dro
   await assert.rejects(openFileSink("/nowhere/at/all"), /ENOENT/);
   await using sink = await openFileSink("/dev/full");
   sink.write("line\n");
-  const until = performance.now() + 5_000;
+  const until = performance.now() + 60_000;
   while (sink.failure() === undefined && performance.now() < until) await new Promise(setImmediate);
   sink.write("line\n");
   assert.match(String(sink.failure()), /ENOSPC/);

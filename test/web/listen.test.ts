@@ -17,16 +17,14 @@ test("A port that is taken is said in one sentence with the way out", async () =
   });
 });
 
-test("It closes promptly with a stream open", async () => {
+test("It closes with a stream open", async () => {
   const stop = new AbortController();
   const endless = async () => new Response(new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(3)) }));
   const server = await listen(endless, { port: 0 }, stop.signal);
   const reader = (await fetch(server.url)).body?.getReader();
   await reader?.read();
-  const began = performance.now();
   stop.abort();
-  await server[Symbol.asyncDispose]();
-  assert.ok(performance.now() - began < 2_000);
+  await server[Symbol.asyncDispose](); // for ever, if it waited for the stream
   await assert.rejects(async () => reader?.read());
   await assert.rejects(fetch(server.url));
 });

@@ -128,7 +128,7 @@ export async function beginLives(options: StageOptions, house: House, notes: Not
     async end() {
       note({ kind: "fault.begin", t: now(), fault: "the end", process: "term" });
       tell("SIGTERM");
-      await waitFor("worktide to end after SIGTERM", () => present().gone(), 20_000);
+      await waitFor("worktide to end after SIGTERM", () => present().gone());
     },
     expected: () => Object.fromEntries(versions.map(({ name, all, before }) => [name, expectedOf(all, before)])),
   };

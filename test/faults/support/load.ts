@@ -7,6 +7,8 @@ import { celeryFolder } from "./pools.ts";
 export type Enqueue = Readonly<{
   /** Not before so many ms; never, as far as the test goes. */
   delayMs?: number;
+  /** They go on until this file is there. */
+  until?: string;
   /** It kills the worker that takes it. */
   poison?: boolean;
 }>;
@@ -32,14 +34,14 @@ export function createLoad({ pools }: StageOptions, { admin, redis }: House, und
   let put = 0;
   return {
     put: () => put,
-    async enqueue(name, jobs, ms, { delayMs, poison } = {}) {
+    async enqueue(name, jobs, ms, { delayMs, poison, until } = {}) {
       const { kind, command } = pools.find((one) => one.name === name) ?? {};
       const python = kind === "celery" ? command?.[0] : undefined;
       // Neither is waited for: one is not due, the other never ends.
       if (delayMs === undefined && !poison) put += jobs;
       if (python !== undefined) return enqueueCelery(python, redis.url, jobs, ms);
       const opts = { removeOnComplete: 50, removeOnFail: 50, attempts: 3, ...(delayMs && { delay: delayMs }) };
-      const data = { ms, ...(poison && { exit: true }) };
+      const data = { ms, ...(until && { until }), ...(poison && { exit: true }) };
       await queues.get(name)?.addBulk(Array.from({ length: jobs }, () => ({ name: "job", data, opts })));
     },
     async pauseQueue(name, paused) {

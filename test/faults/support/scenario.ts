@@ -18,8 +18,6 @@ export type Scenario = Omit<StageOptions, "pools"> &
     jobMs?: number;
     /** Its size in the end does not follow from the backlog: data that changed identity and fell is held for a minute. */
     maybeHeld?: boolean;
-    /** How long it may take until the trigger is known again, ms. Default 10 s. */
-    backMs?: number;
   }>;
 
 /**
@@ -27,7 +25,7 @@ export type Scenario = Omit<StageOptions, "pools"> &
  * pools beside never noticed, and no invariant was broken at any moment.
  */
 export async function whileBusy(scenario: Scenario, fault: (stage: Stage) => Promise<void>): Promise<Verdict> {
-  const { mails = {}, jobs = 9, jobMs = 900, maybeHeld = false, backMs = 10_000, ...options } = scenario;
+  const { mails = {}, jobs = 9, jobMs = 900, maybeHeld = false, ...options } = scenario;
   const busy = pool("mails", { min: 1, ...mails });
   await using stage = await setStage({ ...options, pools: [busy, backlog, calm] });
   await stage.settles("calm", 1);
@@ -35,7 +33,7 @@ export async function whileBusy(scenario: Scenario, fault: (stage: Stage) => Pro
   await stage.enqueue("mails", jobs, jobMs);
   await stage.busy(2);
   await fault(stage);
-  await stage.sees("mails", undefined, backMs);
+  await stage.sees("mails", undefined);
   await stage.drained();
   if (!maybeHeld) await stage.settles("mails", busy.min);
   await stage.settles("backlog", 3);

@@ -6,8 +6,8 @@ import type { TriggerSnapshot, WorkerSnapshot } from "../../../src/control/worke
 import { check, describe } from "../../support/checker/check.ts";
 import { historyOf } from "../../support/checker/history.ts";
 import { duplicates, jobRuns } from "../../support/checker/jobs.ts";
-import { type Line, type LineOf, type Plan, parseLines } from "../../support/checker/lines.ts";
-import { waitFor } from "../../support/wait.ts";
+import { type Constants, type Line, type LineOf, type Plan, parseLines } from "../../support/checker/lines.ts";
+import { patienceMs, waitFor } from "../../support/wait.ts";
 import { createNotes, type House, openHouse, type StageOptions } from "./house.ts";
 import { beginLives, type FaultScope, type Lives } from "./lives.ts";
 import { createLoad, type Load } from "./load.ts";
@@ -26,7 +26,7 @@ type ProblemKind = NonNullable<TriggerSnapshot["problem"]>["kind"];
 
 /** A worktide under test: real Redis behind a proxy, real workers, a second Redis that stays well, observers of everything. */
 export type Stage = AsyncDisposable &
-  Pick<House, "redis" | "proxy" | "admin" | "password" | "passwordPath"> &
+  Pick<House, "dir" | "redis" | "proxy" | "admin" | "password" | "passwordPath"> &
   Pick<Lives, "life" | "text" | "write" | "edit" | "killAndRestart" | "restart"> &
   Pick<Load, "enqueue" | "pauseQueue"> &
   Pick<Witness, "processes"> &
@@ -103,7 +103,7 @@ export async function setStage(options: StageOptions): Promise<Stage> {
     },
     snapshot: async (pool) => JSON.parse(await lives.ask(`/api/v1/workers/default/${pool}`)) as WorkerSnapshot,
     trigger: async (pool) => (await stage.snapshot(pool)).triggers[0],
-    sees: (pool, problem, ms = 15_000) =>
+    sees: (pool, problem, ms) =>
       wait(
         `${pool} to have ${problem === undefined ? "no problem" : `the problem ${problem}`}`,
         async () => {
@@ -112,7 +112,7 @@ export async function setStage(options: StageOptions): Promise<Stage> {
         },
         ms,
       ),
-    async settles(pool, size, ms = 20_000) {
+    async settles(pool, size, ms) {
       let since = now();
       const holds = () => {
         if (witness.processes(pool).length !== size) since = now();
@@ -120,9 +120,9 @@ export async function setStage(options: StageOptions): Promise<Stage> {
       };
       await wait(`${pool} to have ${size} workers`, holds, ms);
     },
-    busy: (count, ms = 20_000) =>
+    busy: (count, ms) =>
       wait(`${count} jobs in hand`, async () => (await jobs()).filter(({ end }) => end === undefined).length >= count, ms),
-    async drained(ms = 20_000) {
+    async drained(ms = 3 * patienceMs) {
       const done = async () => new Set((await jobs()).flatMap(({ start, end }) => (end ? [start.job] : []))).size;
       await wait(`${load.put()} jobs to end`, async () => (await done()) >= load.put(), ms);
     },
@@ -134,8 +134,7 @@ export async function setStage(options: StageOptions): Promise<Stage> {
       const plan: Plan = {
         workers: lives.expected(),
         canaries: [house.password],
-        // Tests share their machine with others: what costs time only gets more of it here.
-        constants: { slackMs: 500, isolation: 0.7, lookMs: 100, orphanMs: 15_000, transitionMs: 5000, ...options.constants },
+        constants: { ...unhurried(notes.lines), ...options.constants },
       };
       const lines = await merged();
       const violations = describe(check(lines, plan));
@@ -146,6 +145,19 @@ export async function setStage(options: StageOptions): Promise<Stage> {
   };
   const owned = undo.move();
   return { ...stage, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/**
+ * Tests share their machine with others: what costs time only gets more of it here, and the more the longer the test
+ * itself was kept from looking. For nothing but that it looks ten times a second.
+ */
+function unhurried(lines: readonly Line[]): Partial<Constants> {
+  const looks = lines.flatMap((line) => (line.kind === "clients" ? [line.t] : []));
+  const lagMs = Math.max(0, ...looks.map((t, index) => t - (looks[index - 1] ?? t) - 100));
+  return {
+    ...{ isolation: 0.7, lookMs: 100, slackMs: 500 + 2 * lagMs },
+    ...{ writeMs: 10_000 + 3 * lagMs, transitionMs: 8000 + 3 * lagMs, orphanMs: 15_000 + 3 * lagMs },
+  };
 }
 
 /** Fills in who was leaving: /proc shows only who is there. */

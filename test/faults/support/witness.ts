@@ -42,17 +42,19 @@ export function createWitness(
         // What Celery's workers hold stands in no key: nobody outside can know it.
         if (pool.kind === "celery") return;
         const count = pool.kind === "bullmq" ? bullmqTruth : listTruth;
+        const t = now(); // what comes back was so then or later, by less than the slack
         const counts = await count(adminOf(pool), pool.name);
-        note({ kind: "truth", t: now(), worker: pool.name, trigger: pool.name, ...counts });
-        if (pool.also) note({ kind: "truth", t: now(), worker: pool.name, trigger: alsoOf(pool.name), waiting: 0, running: 0 });
+        note({ kind: "truth", t, worker: pool.name, trigger: pool.name, ...counts });
+        if (pool.also) note({ kind: "truth", t, worker: pool.name, trigger: alsoOf(pool.name), waiting: 0, running: 0 });
       }),
     );
 
   const status = async () => {
+    const askedAt = now();
     for (const worker of await snapshots()) {
       for (const { name, problem, readAt } of worker.triggers) {
         if (problem === undefined && readAt === undefined) continue;
-        note({ kind: "status", t: now(), worker: worker.name, trigger: name, known: problem === undefined });
+        note({ kind: "status", t: now(), askedAt, worker: worker.name, trigger: name, known: problem === undefined });
       }
     }
   };

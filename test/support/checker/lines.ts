@@ -63,6 +63,8 @@ export type SeenLine = Readonly<
   | {
       kind: "status";
       t: number;
+      /** When it was asked for: what came in after that may not be in it. Default `t`. */
+      askedAt?: number;
       worker: string;
       trigger: string;
       known: boolean;

@@ -115,9 +115,9 @@ export function lateAnswersAreVoid(history: History): Violation[] {
 /** I23. The status tells the truth: within 2 intervals + D of every change it says known exactly when the reads succeed. */
 export function statusIsTrue(history: History): Violation[] {
   return history.of("status").flatMap((status) => {
-    const { worker, trigger, known } = status;
+    const { worker, trigger, known, askedAt = status.t } = status;
     const everyMs = history.rulesAt(worker, status.t)?.triggers.find(({ name }) => name === trigger)?.intervalMs ?? 0;
-    const since = status.t - 2 * everyMs - history.constants.readMs;
+    const since = askedAt - 2 * everyMs - history.constants.readMs;
     const lately = history.reads(worker, trigger).filter((read) => read.receivedAt >= since && read.receivedAt <= status.t);
     if (lately.length === 0 || lately.some((read) => isValue(read) === known)) return [];
     const message = `the status of ${worker}/${trigger} says ${known ? "known" : "unknown"}, its reads say otherwise`;

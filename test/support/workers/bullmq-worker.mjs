@@ -1,7 +1,7 @@
 // A BullMQ worker that accounts for every job. Environment: REDIS_URL, QUEUE, PREFIX, CONCURRENCY, LOCK_MS, STALLED_MS, MAX_STALLED,
 // WORKTIDE_WORKER_ID (no name without it), WORKTIDE_TEST_JOURNAL (file that gets one JSON line per begin and end).
-// A job's data: { ms: how long it takes, fail: throw at its first so many attempts, exit: kill the worker }.
-import { appendFileSync } from "node:fs";
+// A job's data: { ms: how long it takes, until: a file whose coming it waits for, fail: throw at its first so many attempts, exit: kill the worker }.
+import { appendFileSync, existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "@redis/client";
 import { Worker } from "bullmq";
@@ -22,6 +22,7 @@ async function run(job) {
   note("job.start", job.id);
   if (job.data.exit) process.kill(process.pid, "SIGKILL");
   await sleep(job.data.ms ?? 0);
+  while (job.data.until && !existsSync(job.data.until)) await sleep(20);
   inHand.delete(job.id);
   note("job.end", job.id);
   if (job.attemptsMade < (job.data.fail ?? 0)) throw new Error("asked to fail");

@@ -29,7 +29,7 @@ export async function openCeleryLab() {
   const started: StartedWorker[] = [];
   let session: Session<RedisReader>;
   let last: Reading | undefined;
-  const soon = () => AbortSignal.timeout(10_000);
+  const soon = () => AbortSignal.timeout(30_000);
   const query = (fields: Readonly<Record<string, unknown>> = {}) => celery.query.parse(fields) as never;
 
   const read = async (fields: Readonly<Record<string, unknown>> = {}): Promise<Reading> => {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { patienceMs } from "../wait.ts";
 
 /** One real worker process of a test. */
 export type StartedWorker = Readonly<{
@@ -90,7 +91,7 @@ export async function until<T>(
   what: string,
   probe: () => Promise<T | undefined | false>,
   describe: () => unknown = () => "",
-  ms = 20_000,
+  ms = patienceMs,
 ): Promise<T> {
   const end = performance.now() + ms;
   for (;;) {

@@ -1,0 +1,144 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type Server } from "node:https";
+import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ReviewError } from "../api/admission.ts";
+import type { CertificateSource, ServerCertificate } from "./webhook-certificate.ts";
+
+export type AdmissionServerOptions = Readonly<{
+  /** Port 0: any. */
+  listen: Readonly<{ host: string; port: number }>;
+  certificate: CertificateSource;
+  /** Answers an AdmissionReview; a {@link ReviewError} is the fault of who asks. */
+  answer: (review: unknown) => Promise<object>;
+  /** Told of what fails and is tried again, and of faults of our own. */
+  failed: (doing: string, cause: unknown) => void;
+  /** How often the certificate is looked at, ms. Default: once an hour. */
+  renewMs?: number;
+  signal: AbortSignal;
+}>;
+
+export type AdmissionServer = AsyncDisposable & Readonly<{ port: number }>;
+
+/** Where the API server asks; everything else is not found. */
+export const admissionPath = "/admit";
+
+/** Largest question: an object and what it was before, of at most 1.5 MiB each, with room to spare. */
+const maxBytes = 8 * 1024 * 1024;
+const hourMs = 3_600_000;
+const againMs = 5_000;
+
+/**
+ * The HTTPS server of the admission webhook. It has no secrets to tell and asks nobody who they are: what it answers is
+ * what its asker sent. Rejects when it cannot listen; while it has no certificate it tries again, and does not listen.
+ */
+export async function openAdmissionServer(options: AdmissionServerOptions): Promise<AdmissionServer> {
+  const { listen, signal } = options;
+  const stop = new AbortController();
+  const stopped = AbortSignal.any([signal, stop.signal]);
+  let certificate = await firstCertificate(options, stopped);
+  const server = createServer(
+    { ...certificate, minVersion: "TLSv1.2" },
+    (request, response) => void serve(request, response, options),
+  );
+  server.headersTimeout = 5_000;
+  server.requestTimeout = 10_000;
+  await listening(server, listen);
+  const renewing = renew(options, stopped, (next) => {
+    if (next.cert === certificate.cert) return;
+    certificate = next;
+    server.setSecureContext({ ...next, minVersion: "TLSv1.2" });
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await renewing;
+      await closed(server);
+    },
+  };
+}
+
+async function firstCertificate(
+  { certificate, failed }: AdmissionServerOptions,
+  signal: AbortSignal,
+): Promise<ServerCertificate> {
+  for (;;) {
+    try {
+      return await certificate(signal);
+    } catch (cause) {
+      signal.throwIfAborted();
+      failed("getting a certificate for the webhook", cause);
+      await sleep(againMs, undefined, { signal });
+    }
+  }
+}
+
+/** Ends when the signal fires; never rejects. */
+async function renew(
+  options: AdmissionServerOptions,
+  signal: AbortSignal,
+  use: (next: ServerCertificate) => void,
+): Promise<void> {
+  const { certificate, failed, renewMs = hourMs } = options;
+  while (!signal.aborted) {
+    try {
+      await sleep(renewMs, undefined, { signal, ref: false });
+      use(await certificate(signal));
+    } catch (cause) {
+      if (!signal.aborted) failed("renewing the certificate of the webhook", cause);
+    }
+  }
+}
+
+async function serve(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { answer, failed }: AdmissionServerOptions,
+): Promise<void> {
+  const end = (status: number, body: string, type = "text/plain") => {
+    response.writeHead(status, { "content-type": type }).end(body);
+  };
+  try {
+    if (request.url?.split("?")[0] !== admissionPath) return end(404, "not found\n");
+    if (request.method !== "POST") return end(405, "must be asked by POST\n");
+    end(200, JSON.stringify(await answer(await readReview(request))), "application/json");
+  } catch (cause) {
+    if (cause instanceof ReviewError) return end(400, `${cause.message}\n`);
+    failed("answering an admission review", cause);
+    end(500, "cannot answer\n");
+  }
+}
+
+async function readReview(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBytes) throw new ReviewError(`must not be larger than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString());
+  } catch {
+    throw new ReviewError("must be JSON");
+  }
+}
+
+function listening(server: Server, { host, port }: AdmissionServerOptions["listen"]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+/** The API server keeps its connections open: those that are idle go at once, an answer on its way is awaited. */
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+}
