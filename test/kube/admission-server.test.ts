@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { connect } from "node:tls";
+import { Agent, request } from "undici";
+import { ReviewError } from "../../src/api/admission.ts";
+import { type AdmissionServerOptions, openAdmissionServer } from "../../src/kube/admission-server.ts";
+import { issueCertificate } from "../../src/kube/certificate.ts";
+import { certificateFiles } from "../../src/kube/webhook-certificate.ts";
+import { waitFor } from "../support/wait.ts";
+
+const issue = () => issueCertificate({ dnsNames: ["localhost"], from: Date.now() - 3_600_000, until: Date.now() + 86_400_000 });
+
+/** A server, and how to ask it. */
+async function open(over: Partial<AdmissionServerOptions> = {}) {
+  const issued = issue();
+  const faults: string[] = [];
+  const server = await openAdmissionServer({
+    listen: { host: "127.0.0.1", port: 0 },
+    certificate: async () => issued,
+    answer: async (review) => ({ asked: review }),
+    failed: (doing) => faults.push(doing),
+    signal: new AbortController().signal,
+    ...over,
+  });
+  const agent = new Agent({ connect: { ca: issued.ca } });
+  return {
+    ...server,
+    faults,
+    async ask(body: string, path = "/admit", method: "POST" | "GET" = "POST") {
+      const url = `https://localhost:${server.port}${path}`;
+      const { statusCode, body: text } = await request(url, { method, dispatcher: agent, ...(method === "POST" && { body }) });
+      return [statusCode, await text.text()] as const;
+    },
+    async [Symbol.asyncDispose]() {
+      await agent.destroy();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** The certificate that a server shows. */
+function shown(port: number): Promise<X509Certificate> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: "127.0.0.1", port, servername: "localhost", rejectUnauthorized: false }, () => {
+      const { raw } = socket.getPeerCertificate();
+      socket.destroy();
+      resolve(new X509Certificate(raw));
+    });
+    socket.once("error", reject);
+  });
+}
+
+describe("the server of the webhook", () => {
+  it("answers what is asked by POST at its path, and nothing else", async () => {
+    await using server = await open();
+    assert.deepEqual(await server.ask('{"a":1}'), [200, '{"asked":{"a":1}}']);
+    assert.deepEqual(await server.ask('{"a":1}', "/admit?timeout=5s"), [200, '{"asked":{"a":1}}']);
+    assert.equal((await server.ask("{}", "/"))[0], 404);
+    assert.equal((await server.ask("", "/admit", "GET"))[0], 405);
+    assert.deepEqual(server.faults, []);
+  });
+
+  it("tells who asks wrongly, and keeps its own faults to itself", async () => {
+    await using server = await open({
+      answer: async (review) => {
+        throw review === null ? new ReviewError("must be a review") : new Error("secret");
+      },
+    });
+    assert.deepEqual(await server.ask("null"), [400, "must be a review\n"]);
+    assert.deepEqual(await server.ask("{"), [400, "must be JSON\n"]);
+    assert.deepEqual(await server.ask(`"${"x".repeat(9 * 1024 * 1024)}"`), [400, "must not be larger than 8388608 bytes\n"]);
+    assert.deepEqual(server.faults, []);
+    assert.deepEqual(await server.ask("{}"), [500, "cannot answer\n"]);
+    assert.deepEqual(server.faults, ["answering an admission review"]);
+  });
+
+  it("shows a new certificate to new connections, from files too", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "worktide-tls-"));
+    const write = async () => {
+      const { cert, key } = issue();
+      await Promise.all([writeFile(join(folder, "tls.crt"), cert), writeFile(join(folder, "tls.key"), key)]);
+      return new X509Certificate(cert).serialNumber;
+    };
+    const first = await write();
+    await using server = await open({ certificate: certificateFiles(folder), renewMs: 10 });
+    assert.equal((await shown(server.port)).serialNumber, first);
+    const second = await write();
+    await waitFor("the new one is shown", async () => (await shown(server.port)).serialNumber === second);
+    await rm(folder, { recursive: true });
+    await waitFor("it is told of", () => server.faults.includes("renewing the certificate of the webhook"));
+    assert.equal((await shown(server.port)).serialNumber, second);
+  });
+
+  it("gives up waiting for a certificate when it is told to stop", async () => {
+    const stop = new AbortController();
+    const never = { certificate: () => Promise.reject(new Error("no")), failed: () => stop.abort(), signal: stop.signal };
+    await assert.rejects(open(never), { name: "AbortError" });
+  });
+});
