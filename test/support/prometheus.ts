@@ -2,7 +2,7 @@ import { execFile, spawn } from "node:child_process";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
-import { freePort } from "../../src/services/redis-server.ts";
+import { freePort } from "../../src/services/free-port.ts";
 import { exists, toolsFolder } from "./packaging.ts";
 import { waitFor } from "./wait.ts";
 
