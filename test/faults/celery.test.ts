@@ -13,7 +13,7 @@ const skip = "missing" in found ? found.missing : false;
 const slow = { transitionMs: 10_000 } as const;
 const tasks = (prefetch: number) => pool("tasks", { kind: "celery", command: celeryCommand(python, prefetch) });
 
-suite("Celery under faults", { concurrency: 3, skip }, () => {
+suite("Celery under faults", { concurrency: 2, skip }, () => {
   test("one worker hoards all tasks: the list is empty, and nobody who holds a task is stopped", async () => {
     await using stage = await setStage({ pools: [tasks(16)], constants: { ...slow, duplicates: "fail" } });
     await stage.enqueue("tasks", 14, 700);
@@ -26,8 +26,7 @@ suite("Celery under faults", { concurrency: 3, skip }, () => {
 
   test("the connection is cut over and over while the pool shrinks: no task is lost or run twice", async () => {
     await using stage = await setStage({ pools: [tasks(1)], constants: { ...slow, duplicates: "fail" } });
-    await stage.enqueue("tasks", 8, 600);
-    await stage.busy(2);
+    await stage.occupied("tasks", 8, 600);
     await stage.fault({ fault: "cuts", connection: "main" }, async () => {
       for (let round = 0; round < 10; round++) {
         stage.proxy.cut();
@@ -42,8 +41,7 @@ suite("Celery under faults", { concurrency: 3, skip }, () => {
 
   test("worktide is killed while it quiets workers: those that stay work again", async () => {
     await using stage = await setStage({ pools: [tasks(1)], constants: { ...slow, duplicates: "fail" } });
-    await stage.enqueue("tasks", 6, 500);
-    await stage.busy(2);
+    await stage.occupied("tasks", 6, 500);
     await stage.drained();
     for (let round = 0; round < 3; round++) {
       await pause(400);

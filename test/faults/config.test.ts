@@ -11,7 +11,7 @@ const list = pool("list", { kind: "list", max: 5, waitingPerReplica: 1 });
 const says = (stage: Stage, text: string) =>
   waitFor(`worktide to say "${text}"`, () => stage.life().said.some((line) => line.includes(text)));
 
-suite("The file is edited, and not always well", { concurrency: 4 }, () => {
+suite("The file is edited, and not always well", { concurrency: 3 }, () => {
   test("an edit with a mistake keeps the version before it, names the place, and the next good one counts", async () => {
     await using stage = await setStage({ pools: [list, calm] });
     await stage.settles("list", 3);
@@ -40,8 +40,7 @@ suite("The file is edited, and not always well", { concurrency: 4 }, () => {
   test("limits that change while a burst is under way hold from then on", async () => {
     const mails = pool("mails", { max: 4 });
     await using stage = await setStage({ pools: [mails, calm] });
-    await stage.enqueue("mails", 24, 400);
-    await stage.busy(2);
+    await stage.occupied("mails", 24, 400);
     await stage.edit([{ ...mails, max: 2 }, calm]);
     await stage.drained();
     await stage.settles("mails", 0);

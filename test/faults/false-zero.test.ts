@@ -40,7 +40,7 @@ async function neverZero(stage: Stage, tookMs: number): Promise<void> {
   if (tookMs < 4500) assert.ok(writes("backlog").every(({ to }) => to > 0));
 }
 
-suite("An answer of zero that is not the truth lowers nothing", { concurrency: 6 }, () => {
+suite("An answer of zero that is not the truth lowers nothing", { concurrency: 4 }, () => {
   test("the server became a replica of an empty one", async () => {
     await using empty = await startRedis({ args: ["--repl-diskless-sync-delay", "0"] });
     await emptied("REPLICAOF an empty primary", async (stage) => {

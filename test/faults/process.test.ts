@@ -29,8 +29,7 @@ suite("Worktide itself is killed, stopped and starved", { concurrency: 3 }, () =
     const { seed, random } = seedOf();
     t.diagnostic(`seed ${seed}`);
     await using stage = await setStage({ pools: [pool("mails", { min: 1, max: 4 }), calm], constants: strict });
-    await stage.enqueue("mails", 8, 700);
-    await stage.busy(2);
+    await stage.occupied("mails", 8, 700);
     await stage.enqueue("mails", 1, 6000);
     await stage.drained();
     await pause(random() * 1200);
@@ -42,8 +41,7 @@ suite("Worktide itself is killed, stopped and starved", { concurrency: 3 }, () =
 
   test("SIGTERM with jobs in hand: every job ends, no worker is left, and the next one starts afresh", async () => {
     await using stage = await setStage({ pools: [pool("mails", { max: 3 }), calm], constants: strict });
-    await stage.enqueue("mails", 6, 1500);
-    await stage.busy(2);
+    await stage.occupied("mails", 6, 1500);
     await stage.restart();
     await stage.drained();
     await stage.settles("mails", 0);
@@ -52,8 +50,7 @@ suite("Worktide itself is killed, stopped and starved", { concurrency: 3 }, () =
 
   test("it stands still for two seconds: nothing is decided on what it missed", async () => {
     await using stage = await setStage({ pools: [pool("mails", { min: 1 }), calm], constants: strict });
-    await stage.enqueue("mails", 12, 500);
-    await stage.busy(2);
+    await stage.occupied("mails", 12, 500);
     for (let round = 0; round < 3; round++) {
       await stage.fault({ fault: "stall", process: "stall" }, async () => {
         kill(stage.life().pid, "SIGSTOP");
@@ -85,8 +82,7 @@ suite("Worktide itself is killed, stopped and starved", { concurrency: 3 }, () =
   test("Redis and worktide die together", async () => {
     const redisArgs = ["--appendonly", "yes", "--appendfsync", "always"];
     await using stage = await setStage({ pools: [pool("mails", { min: 1 }), calm], redisArgs });
-    await stage.enqueue("mails", 9, 700);
-    await stage.busy(2);
+    await stage.occupied("mails", 9, 700);
     await stage.fault({ fault: "kill -9", connection: "main" }, async () => {
       await stage.redis.kill9();
       await stage.killAndRestart(500);

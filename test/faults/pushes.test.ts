@@ -10,7 +10,7 @@ const onMain = { connection: "main" } as const;
 /** Read so seldom that only a push can bring news in time. */
 const seldom = pool("seldom", { kind: "list", max: 3, waitingPerReplica: 1, everyMs: 300_000 });
 
-suite("Wake-ups are hints: lost ones cost time, never the truth", { concurrency: 4 }, () => {
+suite("Wake-ups are hints: lost ones cost time, never the truth", { concurrency: 3 }, () => {
   test("after our connection was killed, pushes are armed again", async () => {
     await using stage = await setStage({ pools: [seldom, calm] });
     await stage.settles("seldom", 3);

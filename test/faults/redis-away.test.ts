@@ -7,7 +7,7 @@ const longMs = 3500;
 const onMain = { connection: "main" } as const;
 const lasting = ["--appendonly", "yes", "--appendfsync", "always"];
 
-suite("Redis goes away while workers have jobs in hand", { concurrency: 4 }, () => {
+suite("Redis goes away while workers have jobs in hand", { concurrency: 3 }, () => {
   test("refused connections: held, and back by itself", async () => {
     const verdict = await whileBusy({}, (stage) =>
       stage.fault({ fault: "refused", ...onMain, outage: true }, async () => {

@@ -6,7 +6,7 @@ import { seedOf } from "./support/seed.ts";
 
 const onMain = { connection: "main" } as const;
 
-suite("Redis answers late, slowly or wrongly while workers have jobs in hand", { concurrency: 4 }, () => {
+suite("Redis answers late, slowly or wrongly while workers have jobs in hand", { concurrency: 3 }, () => {
   test("slow but within the deadline is not down", async () => {
     await whileBusy({}, (stage) =>
       stage.fault({ fault: "delay 600 ms", ...onMain, readable: true }, async () => {

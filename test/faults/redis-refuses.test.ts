@@ -10,7 +10,7 @@ const onMain = { connection: "main" } as const;
 const config = (stage: Stage, name: string, value: string) => stage.admin.sendCommand(["CONFIG", "SET", name, value]);
 const killOurs = (stage: Stage) => stage.admin.sendCommand(["CLIENT", "KILL", "USER", "worktide"]);
 
-suite("Redis is there, and refuses", { concurrency: 4 }, () => {
+suite("Redis is there, and refuses", { concurrency: 3 }, () => {
   test("loading its data: not known, and known again when it has", async () => {
     const redisArgs = ["--appendonly", "yes", "--appendfsync", "always"];
     const verdict = await whileBusy({ redisArgs, maybeHeld: true }, (stage) =>

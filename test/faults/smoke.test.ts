@@ -7,8 +7,7 @@ test("a quiet run goes from zero to the size of the backlog and back, and breaks
     pools: [pool("mails"), pool("calm", { kind: "list", connection: "steady", waitingPerReplica: 10 })],
   });
   await stage.settles("calm", 1);
-  await stage.enqueue("mails", 6, 500);
-  await stage.busy(2);
+  await stage.occupied("mails", 6, 500);
   await stage.drained();
   await stage.settles("mails", 0);
   await stage.judge();

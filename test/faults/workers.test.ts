@@ -11,11 +11,10 @@ import { setStage } from "./support/stage.ts";
 
 const onMails = { worker: "mails" } as const;
 
-suite("Workers fail", { concurrency: 4 }, () => {
+suite("Workers fail", { concurrency: 3 }, () => {
   test("a worker that is wedged with a job in hand is never taken away", async () => {
     await using stage = await setStage({ pools: [pool("mails", { min: 1 }), calm], workerEnv: { LOCK_MS: "30000" } });
-    await stage.enqueue("mails", 8, 1500);
-    await stage.busy(2);
+    await stage.occupied("mails", 8, 1500);
     const [victim] = stage.processes("mails");
     assert.ok(victim !== undefined);
     await stage.fault({ fault: "SIGSTOP", ...onMails, member: victim.id }, async () => {

@@ -14,7 +14,7 @@ describe("what waits for Celery", { skip, concurrency: false }, () => {
   beforeEach(() => lab.reset());
 
   test("every priority counts, though each is a list of its own", async () => {
-    lab.produce([{ count: 2 }, { count: 3, priority: 5 }, { priority: 9 }]);
+    await lab.produce([{ count: 2 }, { count: 3, priority: 5 }, { priority: 9 }]);
     assert.equal(await lab.count("LLEN", "celery"), 2, "what a naive count sees");
     assert.equal((await lab.read()).waiting, 6);
   });
@@ -28,13 +28,13 @@ describe("what waits for Celery", { skip, concurrency: false }, () => {
 
   test("several queues of one trigger are added up, whatever their names", async () => {
     const queues = ["ü ber", "a:b", "{tag}", "🐢"];
-    lab.produce(queues.map((queue) => ({ queue })));
+    await lab.produce(queues.map((queue) => ({ queue })));
     assert.equal((await lab.read({ queues })).waiting, 4);
     assert.equal((await lab.read()).waiting, 0);
   });
 
   test("tasks that are not due do not wait, and are seen coming within the look-ahead", async () => {
-    lab.produce([{ count: 3, countdown: 600 }, { countdown: 20 }, {}]);
+    await lab.produce([{ count: 3, countdown: 600 }, { countdown: 20 }, {}]);
     assert.equal(await lab.count("LLEN", "celery"), 5, "what a naive count sees");
     const { waiting, dueSoon } = await lab.read();
     assert.deepEqual([waiting, dueSoon], [1, 1]);
@@ -43,13 +43,13 @@ describe("what waits for Celery", { skip, concurrency: false }, () => {
 
   test("a task whose ETA has passed waits since then", async () => {
     const began = performance.now();
-    lab.produce([{ countdown: 1 }]);
+    await lab.produce([{ countdown: 1 }]);
     const { oldestMs } = await lab.reading("it is due", ({ waiting }) => waiting === 1);
     assert.ok(oldestMs !== undefined && oldestMs <= performance.now() - began - 1000, String(oldestMs));
   });
 
   test("of a list longer than the sample the share that is asleep is estimated", async () => {
-    lab.produce([{ countdown: 3600 }, {}]);
+    await lab.produce([{ countdown: 3600 }, {}]);
     const [plain = "", eta = ""] = (await lab.command("LRANGE", "celery", "0", "-1")) as unknown as string[];
     await lab.command("DEL", "celery");
     const mixed = Array.from({ length: 4000 }, (_, i) => (i % 4 === 0 ? eta : plain));
@@ -58,7 +58,7 @@ describe("what waits for Celery", { skip, concurrency: false }, () => {
   });
 
   test("large bodies stay in Redis: a reading of them is as small as any", async () => {
-    lab.produce([{}]);
+    await lab.produce([{}]);
     const [plain = ""] = (await lab.command("LRANGE", "celery", "0", "-1")) as unknown as string[];
     const large = plain.replace('"body": "', `"body": "${"A".repeat(500_000)}`);
     for (let i = 0; i < 40; i++) await lab.command("LPUSH", "celery", large);
@@ -70,18 +70,18 @@ describe("what waits for Celery", { skip, concurrency: false }, () => {
   });
 
   test("the age is what the producer's header says, and else how long the head has been seen", async () => {
-    lab.produce([{ headers: { enqueued_at: Date.now() / 1000 - 90 } }]);
+    await lab.produce([{ headers: { enqueued_at: Date.now() / 1000 - 90 } }]);
     const told = (await lab.read()).oldestMs ?? 0;
     assert.ok(told >= 90_000 && told < 150_000, String(told));
     await lab.reset();
-    lab.produce([{}]);
+    await lab.produce([{}]);
     assert.equal((await lab.read()).oldestMs, 0);
     await lab.reading("time passes", ({ oldestMs }) => (oldestMs ?? 0) >= 100);
   });
 
   test("a key prefix leads to other lists, other channels and other workers", async () => {
     const prefix = { CELERY_PREFIX: "shop[eu]*:" };
-    lab.produce([{ ms: 600_000, count: 3 }], prefix);
+    await lab.produce([{ ms: 600_000, count: 3 }], prefix);
     assert.equal((await lab.read()).waiting, 0);
     assert.equal((await lab.read({ keyPrefix: "shop[eu]*:" })).waiting, 3);
     lab.begin("theirs", ["-c", "1", "--prefetch-multiplier", "1"], prefix);
@@ -98,7 +98,7 @@ describe("what waits for Celery", { skip, concurrency: false }, () => {
   });
 
   test("a worker that was killed leaves its place in the binding, its tasks in unacked, and is not there", async () => {
-    lab.produce([{ ms: 600_000, count: 6 }]);
+    await lab.produce([{ ms: 600_000, count: 6 }]);
     const worker = lab.begin("doomed", ["-c", "1"]);
     await lab.reading("it works", ({ running }) => running === 1);
     await kill(worker);

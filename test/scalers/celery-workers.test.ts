@@ -14,7 +14,7 @@ describe("what Celery workers have in hand", { skip, concurrency: false }, () =>
   beforeEach(() => lab.reset());
 
   test("running tasks stand in no key, fetched ones in unacked: both are seen, and apart", async () => {
-    lab.produce([{ ms: 600_000, count: 17 }]);
+    await lab.produce([{ ms: 600_000, count: 17 }]);
     lab.begin("mails-1-ab12", ["-c", "2"]);
     const reading = await lab.reading(
       "two run, all that it may fetch is fetched, and it has said how many it can do",
@@ -30,13 +30,13 @@ describe("what Celery workers have in hand", { skip, concurrency: false }, () =>
   test("a queue that is empty while its last task runs is not idle", async () => {
     lab.begin("w", ["-c", "1"]);
     await lab.reading("it is there", ({ workers }) => workers?.length === 1);
-    lab.produce([{ ms: 600_000 }]);
+    await lab.produce([{ ms: 600_000 }]);
     await lab.reading("it runs", ({ running, waiting }) => running === 1 && waiting === 0);
     assert.equal((await lab.count("LLEN", "celery")) + (await lab.count("HLEN", "unacked")), 0, "what a naive count sees");
   });
 
   test("tasks that are acknowledged late are running ones, not fetched ones", async () => {
-    lab.produce([{ ms: 600_000, count: 4 }]);
+    await lab.produce([{ ms: 600_000, count: 4 }]);
     lab.begin("w", ["-c", "2", "--prefetch-multiplier", "1"], { CELERY_ACKS_LATE: "1" });
     const reading = await lab.reading("two run", (r) => r.running === 2 && r.reserved === 0);
     assert.equal(reading.waiting, 2);
@@ -44,7 +44,7 @@ describe("what Celery workers have in hand", { skip, concurrency: false }, () =>
   });
 
   test("tasks with a distant ETA that a worker holds are neither waiting nor fetched nor running", async () => {
-    lab.produce([{ count: 20, countdown: 600 }]);
+    await lab.produce([{ count: 20, countdown: 600 }]);
     lab.begin("w", ["-c", "1"]);
     await until("it holds them all", async () => (await lab.count("HLEN", "unacked")) === 20);
     const reading = await lab.reading("it is heard", ({ running }) => running === 0);
@@ -53,7 +53,7 @@ describe("what Celery workers have in hand", { skip, concurrency: false }, () =>
   });
 
   test("tasks with an ETA that a stopped worker gave back do not wait", async () => {
-    lab.produce([{ count: 20, countdown: 600 }]);
+    await lab.produce([{ count: 20, countdown: 600 }]);
     const worker = lab.begin("w", ["-c", "1"]);
     await until("it holds them all", async () => (await lab.count("HLEN", "unacked")) === 20);
     worker.signal("SIGTERM");
@@ -65,7 +65,7 @@ describe("what Celery workers have in hand", { skip, concurrency: false }, () =>
 
   test("unacked is shared: each queue gets its own part, whatever the exchange", async () => {
     const env = { CELERY_TOPIC: "1" };
-    lab.produce(
+    await lab.produce(
       [
         { ms: 600_000, count: 3 },
         { ms: 600_000, queue: "orders" }, // declares the exchange: without a binding, messages to it are dropped
@@ -86,7 +86,7 @@ describe("what Celery workers have in hand", { skip, concurrency: false }, () =>
   });
 
   test("a worker that is told to stop owns its task until it ends, and takes no more", async () => {
-    lab.produce([{ ms: 12_000, count: 2 }]);
+    await lab.produce([{ ms: 12_000, count: 2 }]);
     const worker = lab.begin("w", ["-c", "1", "--prefetch-multiplier", "1"]);
     await lab.reading("it runs", ({ running }) => running === 1);
     worker.signal("SIGTERM");
@@ -101,11 +101,11 @@ describe("what Celery workers have in hand", { skip, concurrency: false }, () =>
   });
 
   test("workers without heartbeats are asked", async () => {
-    lab.produce([{ ms: 600_000 }]);
+    await lab.produce([{ ms: 600_000 }]);
     lab.begin("mute", ["-c", "1", "--without-heartbeat", "--without-gossip", "--without-mingle"]);
     const reading = await lab.reading("it is met", ({ running }) => running === 1);
     assert.deepEqual(busy(reading), { mute: 1 });
-    lab.produce([{ ms: 600_000 }]);
+    await lab.produce([{ ms: 600_000 }]);
     const still = await lab.reading("it is asked again", ({ workers }) => (workers?.[0]?.seenAt ?? 0) > reading.sampledAt + 1000);
     assert.deepEqual(busy(still), { mute: 1 });
   });
@@ -113,7 +113,7 @@ describe("what Celery workers have in hand", { skip, concurrency: false }, () =>
   test("a worker that is silent while it works (pool solo) is busy, not gone", async () => {
     lab.begin("solo", ["-P", "solo"]);
     await lab.reading("it is there", ({ workers }) => workers?.length === 1);
-    lab.produce([{ ms: 600_000 }]);
+    await lab.produce([{ ms: 600_000 }]);
     const seen = (await lab.reading("it is met", ({ workers }) => workers?.length === 1)).workers?.[0]?.seenAt ?? 0;
     const silent = await lab.reading(
       "it has been silent for three beats",
@@ -151,17 +151,17 @@ describe("quieting a Celery worker", { skip, concurrency: false }, () => {
     const a = quieted.workers?.find(({ id }) => id === "a");
     assert.deepEqual([a?.quiet, a?.busy, a?.reserved], [true, 0, 0]);
     assert.ok((a?.seenAt ?? 0) >= quieted.sampledAt, "asked in this very read");
-    lab.produce([{ ms: 20, count: 20 }]);
+    await lab.produce([{ ms: 20, count: 20 }]);
     assert.deepEqual(await doneBy(20), ["b"]);
     await lab.quiet("b", true);
     await lab.quiet("a", false);
     assert.equal((await lab.read()).workers?.find(({ id }) => id === "a")?.quiet, undefined);
-    lab.produce([{ ms: 20, count: 10 }]);
+    await lab.produce([{ ms: 20, count: 10 }]);
     assert.deepEqual(await doneBy(30), ["a", "b"]);
   });
 
   test("one that had fetched tasks before shows them, so it is not taken for idle", async () => {
-    lab.produce([{ ms: 600_000, count: 5 }]);
+    await lab.produce([{ ms: 600_000, count: 5 }]);
     lab.begin("a", ["-c", "1"]);
     await lab.reading("it runs", ({ running, reserved }) => running === 1 && reserved === 4);
     await lab.quiet("a", true);
@@ -170,7 +170,7 @@ describe("quieting a Celery worker", { skip, concurrency: false }, () => {
   });
 
   test("tasks with an ETA that it holds do not keep it: they go back to the list when it ends", async () => {
-    lab.produce([{ count: 5, countdown: 600 }]);
+    await lab.produce([{ count: 5, countdown: 600 }]);
     const worker = lab.begin("a", ["-c", "1"]);
     await until("it holds them", async () => (await lab.count("HLEN", "unacked")) === 5);
     await lab.reading("it is there", ({ workers }) => workers?.length === 1);
@@ -191,7 +191,7 @@ describe("quieting a Celery worker", { skip, concurrency: false }, () => {
     await until("it has bound its queue", async () => (await bindings()).length > 0);
     const before = await bindings();
     await lab.quiet("a", true, { queues: ["orders"] });
-    lab.produce([{ ms: 1 }, { ms: 1, queue: "orders" }, { ms: 1, exchange: "shop", routing_key: "order.eu.new" }], env);
+    await lab.produce([{ ms: 1 }, { ms: 1, queue: "orders" }, { ms: 1, exchange: "shop", routing_key: "order.eu.new" }], env);
     assert.equal((await lab.read(queues)).waiting, 3, "none of its queues is worked on");
     await lab.quiet("a", false, { queues: ["orders"] });
     assert.deepEqual(await doneBy(3), ["a"]);
@@ -206,7 +206,7 @@ describe("quieting a Celery worker", { skip, concurrency: false }, () => {
     const { workers } = await lab.reading("it is met", ({ workers }) => workers?.[0]?.quiet === true);
     assert.deepEqual([workers?.[0]?.id, workers?.[0]?.busy, workers?.[0]?.reserved], ["a", 0, 0]);
     await lab.quiet("a", false);
-    lab.produce([{ ms: 1 }]);
+    await lab.produce([{ ms: 1 }]);
     assert.deepEqual(await doneBy(1), ["a"]);
   });
 

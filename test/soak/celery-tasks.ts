@@ -15,7 +15,7 @@ type Message = {
 export async function createTaskSender(python: string, url: string, queue: string) {
   const client = createClient({ url }).on("error", () => {});
   await client.connect();
-  produceTasks(python, { REDIS_URL: url }, [{ ms: 0, queue }]);
+  await produceTasks(python, { REDIS_URL: url }, [{ ms: 0, queue }]);
   const pattern = await client.rPop(queue);
   if (pattern === null) throw new Error(`the real producer left nothing in ${queue}`);
   return {

@@ -78,7 +78,7 @@ describe("scale-down under load", { timeout: longestMs + 4 * patienceMs }, () =>
     const rules = readDeclared(house.file, { cwd: house.folder }).workers;
     const plan = {
       workers: Object.fromEntries(rules.map(({ name, rules }) => [name, { rules: [rules], connections: { [name]: "main" } }])),
-      constants: { duplicates: "fail", slackMs: 500, writeMs: 20_000, transitionMs: 20_000 },
+      constants: { duplicates: "fail", slackMs: 15_000, writeMs: 20_000, transitionMs: 20_000 },
     } as const;
     const history = historyOf(lines, plan);
     const seconds = ((performance.now() - began) / 1000).toFixed(0);

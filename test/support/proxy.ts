@@ -32,6 +32,8 @@ export interface TestProxy extends AsyncDisposable {
   open(): number;
   /** Connections that were asked for so far; with `refuse` nobody can count them. */
   dials(): number;
+  /** Resolves at the `k`th request from now on, which is forwarded no more. */
+  request(k: number): Promise<void>;
 }
 
 type Pair = Readonly<{
@@ -48,6 +50,7 @@ export async function startProxy(target: () => number, onDial: () => void = () =
   let mode: ProxyMode = { kind: "pass" };
   let modeSince = 0;
   let dials = 0;
+  let awaited: { left: number; reached: () => void } | undefined;
   /** Counts up instead of a clock: which came first is all that is asked. */
   let moment = 0;
 
@@ -66,7 +69,11 @@ export async function startProxy(target: () => number, onDial: () => void = () =
     pairs.add(pair);
     client.setNoDelay(true);
     server.setNoDelay(true);
-    client.on("data", (piece) => forward(pair, server, piece));
+    client.on("data", (piece) => {
+      if (awaited === undefined || --awaited.left > 0) return forward(pair, server, piece);
+      awaited.reached();
+      awaited = undefined;
+    });
     server.on("data", (piece) => answer(pair, piece));
     // A host that has gone silent does not say goodbye either.
     client.on("end", () => server.end());
@@ -123,6 +130,11 @@ export async function startProxy(target: () => number, onDial: () => void = () =
     },
     open: () => pairs.size,
     dials: () => dials,
+    request(k) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      awaited = { left: k, reached: resolve };
+      return promise;
+    },
     async [Symbol.asyncDispose]() {
       for (const { client, server } of pairs) {
         client.destroy();

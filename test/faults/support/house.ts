@@ -5,7 +5,7 @@ import { createClient } from "@redis/client";
 import type { Constants, Line } from "../../support/checker/lines.ts";
 import { startProxy, type TestProxy } from "../../support/proxy.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
-import { listOf, type Pool, type Surroundings } from "./pools.ts";
+import { listOf, type Pool, type Surroundings, streamOf } from "./pools.ts";
 
 export type StageOptions = Readonly<{
   pools: readonly Pool[];
@@ -17,6 +17,8 @@ export type StageOptions = Readonly<{
   workerEnv?: Readonly<Record<string, string>>;
   /** Lists of the faulty Redis begin empty: many pools and no processes. */
   empty?: boolean;
+  /** Where `main` leads instead of through the proxy, and the port of a server at which the truth of its queues can be asked. */
+  main?: Readonly<{ redis: object; truthPort: (pool: string) => number }>;
   /** The password comes from {@link House.passwordPath} instead of the environment. */
   passwordFile?: boolean;
 }>;
@@ -52,6 +54,11 @@ export type House = Readonly<{
   around: Surroundings;
 }>;
 
+async function fillStream(admin: Admin, key: string): Promise<void> {
+  await admin.xGroupCreate(key, "workers", "0", { MKSTREAM: true });
+  for (let n = 0; n < 3; n++) await admin.xAdd(key, "*", { n: String(n) });
+}
+
 const debugArgs = ["--enable-debug-command", "local", "--enable-protected-configs", "local"];
 
 /** Starts a Redis for the faults, a proxy before it, and one that stays well. What it opens goes with `undo`. */
@@ -75,16 +82,32 @@ export async function openHouse(options: StageOptions, { note, now }: Notes, und
   undo.defer(() => admin.destroy());
   undo.defer(() => steadyAdmin.destroy());
   await Promise.all([admin.connect(), steadyAdmin.connect()]);
-  const adminOf = ({ connection }: Pool) => (connection === "steady" ? steadyAdmin : admin);
+  const others = new Map<number, Admin>();
+  const adminAt = (port: number): Admin => {
+    const known = others.get(port);
+    if (known !== undefined) return known;
+    const other = connect(`redis://127.0.0.1:${port}`);
+    others.set(port, other);
+    undo.defer(() => other.destroy());
+    return other;
+  };
+  const adminOf = ({ connection, name }: Pool) => {
+    if (connection === "steady") return steadyAdmin;
+    return options.main ? adminAt(options.main.truthPort(name)) : admin;
+  };
   for (const pool of options.pools) {
-    if (pool.kind !== "list" || (options.empty && pool.connection === "main")) continue;
-    await adminOf(pool).rPush(listOf(pool.name), ["1", "2", "3"]);
+    if (options.empty && pool.connection === "main") continue;
+    const to = adminOf(pool);
+    if (!to.isOpen) await to.connect();
+    if (pool.kind === "list") await to.rPush(listOf(pool.name), ["1", "2", "3"]);
+    if (pool.kind === "stream") await fillStream(to, streamOf(pool.name));
   }
   const journal = join(dir, "journal.jsonl");
   await writeFile(journal, "");
   const passwordPath = join(dir, "password");
   await writeFile(passwordPath, password);
   const around: Surroundings = {
+    ...(options.main && { main: options.main.redis }),
     passwordFrom: options.passwordFile ? { file: passwordPath } : { env: "WORKTIDE_TEST_PASSWORD" },
     mainPort: proxy.port,
     steadyPort: steady.port,

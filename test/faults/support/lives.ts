@@ -27,6 +27,8 @@ export type Lives = Readonly<{
   edit(pools: readonly Pool[]): Promise<void>;
   /** SIGKILL, and a new one after so long. */
   killAndRestart(downMs?: number): Promise<void>;
+  /** SIGKILL; the next one is killed at its `k`th request to `main`, up or not; and a new one after it. */
+  killAtRequest(k: number): Promise<void>;
   /** SIGTERM, and a new one when it has gone. */
   restart(): Promise<void>;
   /** SIGTERM, for good. */
@@ -50,7 +52,7 @@ export async function beginLives(options: StageOptions, house: House, notes: Not
   let told = false;
   let current: Life | undefined;
 
-  const start = async () => {
+  const start = async (spawned?: (pid: number) => void) => {
     run += 1;
     told = false;
     const mine = run;
@@ -59,6 +61,7 @@ export async function beginLives(options: StageOptions, house: House, notes: Not
       run,
       args: ["--file", file, "--state", join(house.dir, "state"), "--history", historyFile(run)],
       env: { WORKTIDE_TEST_PASSWORD: house.password, ...options.env },
+      ...(spawned && { spawned }),
       said: (line) => note({ kind: "output", t: now(), source: "worktide", text: line }),
     });
     note({ kind: "proc", t: now(), run, event: "ready", expected: true, detail: life.url });
@@ -124,6 +127,19 @@ export async function beginLives(options: StageOptions, house: House, notes: Not
       }
     },
     killAndRestart: (downMs = 0) => again("SIGKILL", "kill", downMs),
+    killAtRequest: (k) =>
+      during({ fault: `SIGKILL at request ${k}`, process: "kill" }, async () => {
+        tell("SIGKILL");
+        await present().exited;
+        const before = present();
+        const dead = Promise.withResolvers<void>();
+        const reached = house.proxy.request(k);
+        await start((pid) => void reached.then(() => kill(pid, "SIGKILL")).then(dead.resolve)).catch(() => {});
+        await dead.promise;
+        told = true;
+        if (present() !== before) await present().exited;
+        await start();
+      }),
     restart: () => again("SIGTERM", "term", 0),
     async end() {
       note({ kind: "fault.begin", t: now(), fault: "the end", process: "term" });

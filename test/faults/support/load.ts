@@ -39,7 +39,7 @@ export function createLoad({ pools }: StageOptions, { admin, redis }: House, und
       const python = kind === "celery" ? command?.[0] : undefined;
       // Neither is waited for: one is not due, the other never ends.
       if (delayMs === undefined && !poison) put += jobs;
-      if (python !== undefined) return enqueueCelery(python, redis.url, jobs, ms);
+      if (python !== undefined) return enqueueCelery(python, redis.url, jobs, { ms, until });
       const opts = { removeOnComplete: 50, removeOnFail: 50, attempts: 3, ...(delayMs && { delay: delayMs }) };
       const data = { ms, ...(until && { until }), ...(poison && { exit: true }) };
       await queues.get(name)?.addBulk(Array.from({ length: jobs }, () => ({ name: "job", data, opts })));
@@ -51,7 +51,9 @@ export function createLoad({ pools }: StageOptions, { admin, redis }: House, und
   };
 }
 
-async function enqueueCelery(python: string, url: string, tasks: number, ms: number): Promise<void> {
-  const script = `from tasks import work\nfor _ in range(${tasks}): work.delay(${ms})`;
+type Task = Readonly<{ ms: number; until: string | undefined }>;
+
+async function enqueueCelery(python: string, url: string, tasks: number, { ms, until }: Task): Promise<void> {
+  const script = `from tasks import work\nfor _ in range(${tasks}): work.delay(${ms}, ${until ? JSON.stringify(until) : "None"})`;
   await promisify(execFile)(python, ["-c", script], { cwd: celeryFolder, env: { ...process.env, REDIS_URL: url } });
 }

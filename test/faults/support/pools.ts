@@ -5,8 +5,8 @@ import type { Expected } from "../../support/checker/lines.ts";
 /** One ScaledWorker of a stage, in the terms that fault tests vary. Fast where the product's defaults are slow. */
 export type Pool = Readonly<{
   name: string;
-  /** Real BullMQ or Celery workers; or a list that nobody empties, and workers that sleep. */
-  kind: "bullmq" | "celery" | "list";
+  /** Real BullMQ or Celery workers; or a list or stream that nobody empties, and workers that sleep. */
+  kind: "bullmq" | "celery" | "list" | "stream";
   /** Which QueueConnection: `main` goes through the proxy, `steady` to a Redis that has no faults. */
   connection: "main" | "steady";
   min: number;
@@ -57,7 +57,12 @@ export const celeryCommand = (python: string, prefetch: number): readonly string
 /** The list that a pool of kind `list` watches. */
 export const listOf = (name: string): string => `backlog:${name}`;
 
+/** The stream that a pool of kind `stream` watches. */
+export const streamOf = (name: string): string => `stream:${name}`;
+
 export type Surroundings = Readonly<{
+  /** Instead of the proxy and our login. */
+  main?: object;
   /** The reference to our password. */
   passwordFrom: object;
   mainPort: number;
@@ -70,12 +75,12 @@ export type Surroundings = Readonly<{
 /** The documents of a stage: JSON, which is YAML. */
 export function documents(
   pools: readonly Pool[],
-  { passwordFrom, mainPort, steadyPort, redisUrl, journal, env }: Surroundings,
+  { main, passwordFrom, mainPort, steadyPort, redisUrl, journal, env }: Surroundings,
 ): string {
   const head = (kind: string, name: string) => ({ apiVersion: "worktide.dev/v1alpha1", kind, metadata: { name } });
   const login = { username: "worktide", passwordFrom };
   const all = [
-    { ...head("QueueConnection", "main"), spec: { redis: { url: `redis://127.0.0.1:${mainPort}/0`, ...login } } },
+    { ...head("QueueConnection", "main"), spec: { redis: main ?? { url: `redis://127.0.0.1:${mainPort}/0`, ...login } } },
     { ...head("QueueConnection", "steady"), spec: { redis: { url: `redis://127.0.0.1:${steadyPort}/0` } } },
     ...pools.map((one) => ({
       ...head("ScaledWorker", one.name),
@@ -106,7 +111,7 @@ export function documents(
           },
           ...(one.also ? [second(one)] : []),
         ],
-        scaleDown: { protect: one.kind === "list" ? "grace" : "busy", cooldown: `${one.cooldownMs}ms` },
+        scaleDown: { protect: protectOf(one), cooldown: `${one.cooldownMs}ms` },
         behavior: { scaleDown: { stabilizationWindowSeconds: one.downWindowS } },
         // Shorter than the faults last: what was known before them must not be all that holds the size.
         staleAfter: "2s",
@@ -129,8 +134,12 @@ const second = ({ name, waitingPerReplica, everyMs }: Pool) => ({
 
 function defaultTrigger({ kind, name }: Pool): object {
   if (kind === "bullmq") return { bullmq: { queue: name } };
-  return kind === "celery" ? { celery: { queues: ["celery"] } } : { redis: { list: { key: listOf(name) } } };
+  if (kind === "celery") return { celery: { queues: ["celery"] } };
+  return { redis: kind === "stream" ? { stream: { key: streamOf(name), group: "workers" } } : { list: { key: listOf(name) } } };
 }
+
+/** Workers that sleep are told by no framework: any may go. */
+const protectOf = ({ kind }: Pool) => (kind === "bullmq" || kind === "celery" ? "busy" : "grace");
 
 /** What the checker holds a pool to. */
 export function expectedOf(versions: readonly Pool[], before: Readonly<Record<number, number>>): Expected {
@@ -146,7 +155,7 @@ export function expectedOf(versions: readonly Pool[], before: Readonly<Record<nu
         intervalMs: one.everyMs,
       })),
       concurrency: 1,
-      scaleDown: { protect: one.kind === "list" ? "grace" : "busy", cooldownMs: one.cooldownMs },
+      scaleDown: { protect: protectOf(one), cooldownMs: one.cooldownMs },
       behavior: {
         scaleUp: { ...direction, stabilizationWindowSeconds: 0 },
         scaleDown: { ...direction, stabilizationWindowSeconds: one.downWindowS },

@@ -30,8 +30,7 @@ export async function whileBusy(scenario: Scenario, fault: (stage: Stage) => Pro
   await using stage = await setStage({ ...options, pools: [busy, backlog, calm] });
   await stage.settles("calm", 1);
   await stage.settles("backlog", 3);
-  await stage.enqueue("mails", jobs, jobMs);
-  await stage.busy(2);
+  await stage.occupied("mails", jobs, jobMs);
   await fault(stage);
   await stage.sees("mails", undefined);
   await stage.drained();
@@ -42,11 +41,11 @@ export async function whileBusy(scenario: Scenario, fault: (stage: Stage) => Pro
 }
 
 /** No size was lowered between the first begin and the last end of a fault. */
-export function heldDuring({ lines, writes }: Verdict, fault: string): void {
+export function heldDuring({ lines, writes }: Verdict, fault: string, pools: readonly string[] = ["mails", "backlog"]): void {
   const begin = lines.find((line): line is LineOf<"fault.begin"> => line.kind === "fault.begin" && line.fault === fault);
   const end = lines.findLast((line: Line) => line.kind === "fault.end" && line.fault === fault);
   assert.ok(begin !== undefined && end !== undefined, `there was a fault ${fault}`);
-  const lowered = ["mails", "backlog"]
+  const lowered = pools
     .flatMap(writes)
     .filter((write) => write.to < write.from && write.sentAt > begin.t && write.sentAt < end.t);
   assert.deepEqual(lowered, []);

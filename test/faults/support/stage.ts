@@ -41,6 +41,8 @@ export type Stage = AsyncDisposable &
     settles(pool: string, size: number, ms?: number): Promise<void>;
     /** Waits until so many jobs are in hand. */
     busy(jobs: number, ms?: number): Promise<void>;
+    /** Puts in so many jobs of this length; resolves once `inHand` of them (2) are, however slowly workers begin. */
+    occupied(pool: string, jobs: number, ms: number, inHand?: number): Promise<void>;
     /** Waits until every job that was put in has ended. */
     drained(ms?: number): Promise<void>;
     /** Ends everything and judges it by all invariants. */
@@ -122,6 +124,13 @@ export async function setStage(options: StageOptions): Promise<Stage> {
     },
     busy: (count, ms) =>
       wait(`${count} jobs in hand`, async () => (await jobs()).filter(({ end }) => end === undefined).length >= count, ms),
+    async occupied(pool, count, ms, inHand = 2) {
+      const until = join(house.dir, `release-${crypto.randomUUID()}`);
+      await load.enqueue(pool, inHand, ms, { until });
+      await load.enqueue(pool, count - inHand, ms);
+      await stage.busy(inHand);
+      await writeFile(until, "");
+    },
     async drained(ms = 3 * patienceMs) {
       const done = async () => new Set((await jobs()).flatMap(({ start, end }) => (end ? [start.job] : []))).size;
       await wait(`${load.put()} jobs to end`, async () => (await done()) >= load.put(), ms);
@@ -155,7 +164,7 @@ function unhurried(lines: readonly Line[]): Partial<Constants> {
   const looks = lines.flatMap((line) => (line.kind === "clients" ? [line.t] : []));
   const lagMs = Math.max(0, ...looks.map((t, index) => t - (looks[index - 1] ?? t) - 100));
   return {
-    ...{ isolation: 0.7, lookMs: 100, slackMs: 500 + 2 * lagMs },
+    ...{ isolation: 0.7, lookMs: 100, slackMs: 1000 + 2 * lagMs },
     ...{ writeMs: 10_000 + 3 * lagMs, transitionMs: 8000 + 3 * lagMs, orphanMs: 15_000 + 3 * lagMs },
   };
 }

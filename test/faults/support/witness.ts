@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { WorkerSnapshot } from "../../../src/control/worker-snapshot.ts";
 import type { Admin, House, Notes } from "./house.ts";
-import { alsoOf, listOf, type Pool } from "./pools.ts";
+import { alsoOf, listOf, type Pool, streamOf } from "./pools.ts";
 import { createWatcher, type Seen } from "./proc.ts";
 
 /** Sees for itself, without asking worktide: processes from /proc, queues from Redis, connections from the proxy. */
@@ -41,7 +41,7 @@ export function createWitness(
       pools.map(async (pool) => {
         // What Celery's workers hold stands in no key: nobody outside can know it.
         if (pool.kind === "celery") return;
-        const count = pool.kind === "bullmq" ? bullmqTruth : listTruth;
+        const count = { bullmq: bullmqTruth, list: listTruth, stream: streamTruth }[pool.kind];
         const t = now(); // what comes back was so then or later, by less than the slack
         const counts = await count(adminOf(pool), pool.name);
         note({ kind: "truth", t, worker: pool.name, trigger: pool.name, ...counts });
@@ -81,6 +81,11 @@ async function bullmqTruth(admin: Admin, queue: string) {
 
 async function listTruth(admin: Admin, name: string) {
   return { waiting: await inTime(admin.lLen(listOf(name))), running: 0 };
+}
+
+async function streamTruth(admin: Admin, name: string) {
+  const [group] = await inTime(admin.xInfoGroups(streamOf(name)));
+  return { waiting: Number(group?.lag ?? 0), running: Number(group?.pending ?? 0) };
 }
 
 /** An answer that comes too late tells of nobody knows when. */

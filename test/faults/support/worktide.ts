@@ -23,14 +23,17 @@ export type LifeOptions = Readonly<{
   args: readonly string[];
   env: Readonly<Record<string, string>>;
   said: (text: string) => void;
+  /** Called at once, before it is up. */
+  spawned?: (pid: number) => void;
 }>;
 
 /** Starts it and waits until its documents are in force; throws with what it said when it ends before that. */
-export async function live({ run, args, env, said: tell }: LifeOptions): Promise<Life> {
+export async function live({ run, args, env, said: tell, spawned }: LifeOptions): Promise<Life> {
   const child = spawn(process.execPath, [main, "run", ...args, "--listen", "127.0.0.1:0", "--log-format", "json"], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  spawned?.(child.pid ?? 0);
   const said: string[] = [];
   let gone = false;
   const exited = ended(child).then((how) => {

@@ -1,6 +1,6 @@
 // A BullMQ worker that accounts for every job. Environment: REDIS_URL, QUEUE, PREFIX, CONCURRENCY, LOCK_MS, STALLED_MS, MAX_STALLED,
 // WORKTIDE_WORKER_ID (no name without it), WORKTIDE_TEST_JOURNAL (file that gets one JSON line per begin and end).
-// A job's data: { ms: how long it takes, until: a file whose coming it waits for, fail: throw at its first so many attempts, exit: kill the worker }.
+// A job's data: { until: a file whose coming it waits for, ms: how long it takes from then on, fail: throw at its first so many attempts, exit: kill the worker }.
 import { appendFileSync, existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "@redis/client";
@@ -21,8 +21,8 @@ async function run(job) {
   inHand.add(job.id);
   note("job.start", job.id);
   if (job.data.exit) process.kill(process.pid, "SIGKILL");
-  await sleep(job.data.ms ?? 0);
   while (job.data.until && !existsSync(job.data.until)) await sleep(20);
+  await sleep(job.data.ms ?? 0);
   inHand.delete(job.id);
   note("job.end", job.id);
   if (job.attemptsMade < (job.data.fail ?? 0)) throw new Error("asked to fail");

@@ -1,5 +1,6 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { patienceMs } from "../wait.ts";
 
@@ -38,16 +39,16 @@ export function startCeleryWorker(python: string, id: string, env: Env, options:
   });
 }
 
-/** Sends tasks as a real producer does: each `{ ms, count }` with options of apply_async beside them. */
-export function produceTasks(python: string, env: Env, tasks: readonly Readonly<Record<string, unknown>>[]): void {
-  const options = {
-    cwd: folder,
-    env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1", ...env },
-    input: JSON.stringify(tasks),
-    encoding: "utf8",
-  } as const;
-  const { status, stderr } = spawnSync(python, ["produce.py"], options);
-  if (status !== 0) throw new Error(`sending tasks: ${stderr}`);
+/**
+ * Sends tasks as a real producer does: each `{ ms, count }` with options of apply_async beside them. Not waited for in
+ * one go: connections of this process would look silent meanwhile, and be given up.
+ */
+export async function produceTasks(python: string, env: Env, tasks: readonly Readonly<Record<string, unknown>>[]): Promise<void> {
+  const options = { cwd: folder, env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1", ...env } };
+  const child = spawn(python, ["produce.py"], { ...options, stdio: ["pipe", "ignore", "pipe"] });
+  child.stdin.end(JSON.stringify(tasks));
+  const [said, [status]] = await Promise.all([text(child.stderr), once(child, "exit")]);
+  if (status !== 0) throw new Error(`sending tasks: ${said}`);
 }
 
 function start(id: string, program: string, words: readonly string[], env: Env): StartedWorker {

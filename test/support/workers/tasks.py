@@ -40,10 +40,12 @@ def note(kind, job):
 
 
 @app.task(bind=True, name="work")
-def work(self, ms=0):
-    """Takes so long, in ms. Cut off, it says so on its way out; after SIGKILL nobody can."""
+def work(self, ms=0, until=None):
+    """Waits for the file `until`, and then takes so long, in ms. Cut off, it says so on its way out; after SIGKILL nobody can."""
     note("job.start", self.request.id)
     try:
+        while until and not os.path.exists(until):
+            time.sleep(0.02)
         time.sleep(ms / 1000)
     except BaseException:
         note("job.killed", self.request.id)
