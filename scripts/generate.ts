@@ -7,6 +7,7 @@ import { defineApi } from "../src/api/define.ts";
 import { type Page, referencePages } from "../src/api/reference.ts";
 import { brokers } from "../src/brokers/brokers.ts";
 import { metricsReference } from "../src/telemetry/metrics-reference.ts";
+import { argocdPage } from "./argocd.ts";
 import { chartPages } from "./chart.ts";
 import { manifestPages } from "./manifests.ts";
 
@@ -26,6 +27,7 @@ const pages: readonly Page[] = [
   { path: "docs/reference/metrics.md", text: metricsReference() },
   ...manifestPages(version, crds),
   ...chartPages(version, crds),
+  argocdPage(),
 ];
 const stale = (await Promise.all(owned.map(list))).flat().filter((file) => !pages.some((page) => page.path === file));
 const changed: Page[] = [];
