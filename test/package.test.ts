@@ -47,6 +47,12 @@ test("the package, packed and installed in an empty folder, runs", { timeout: 30
     assert.doesNotMatch(missing.stderr, /\n\s+at /, "a user's mistake needs no stack trace");
   });
 
+  await t.test("and prints an install for a cluster", async () => {
+    const { stdout } = await succeed(bin, ["manifests"], folder, signal);
+    for (const kind of ["CustomResourceDefinition", "Deployment", "ClusterRole"])
+      assert.ok(stdout.includes(`kind: ${kind}\n`), kind);
+  });
+
   await t.test("and carries the page, the types, the licence and the editors' schemas, but no Node of its own", async () => {
     const at = path.join(folder, "node_modules", "worktide");
     const files = ["src/web/page/index.html", "src/core/contract.d.ts", "LICENSE", "manifests/schema/worktide.schema.json"];
