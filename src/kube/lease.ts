@@ -89,7 +89,6 @@ export function contend(options: LeaseOptions): Leadership {
     seen = lease && { lease, at: clock() };
     if (lease?.spec?.holderIdentity !== identity) held = undefined;
     tell();
-    bell.ring();
   }
 
   /** Sends our spec on what was seen last, or makes the Lease. Time counts from before it was sent. */
@@ -201,7 +200,10 @@ export function contend(options: LeaseOptions): Leadership {
     (lease) => lease,
     { clock, onProblem },
   );
-  watched.onChange((_, lease) => observe(lease));
+  watched.onChange((_, lease) => {
+    observe(lease);
+    if (lease?.spec?.holderIdentity !== identity) bell.ring();
+  });
   const running = run();
 
   return {

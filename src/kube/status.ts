@@ -100,28 +100,38 @@ export function createStatusWriter(options: StatusOptions): StatusWriter {
     }
   }
 
-  /** Applied without a version, so that it conflicts with nobody; with the uid, so that it hits no other object of the name. */
+  /**
+   * Replaced without a version, so that it conflicts with nobody, and only where the uid is the one that was meant: a
+   * server-side apply to `/status` of a custom resource does not look at the uid (seen, 1.36).
+   */
   async function put(entry: Entry): Promise<void> {
     const { of, wanted } = entry;
-    const { apiVersion, kind: word } = kind;
-    const body = { apiVersion, kind: word, metadata: of, status: wanted };
+    const steps = [
+      { op: "test", path: "/metadata/uid", value: of.uid },
+      { op: "add", path: "/status", value: wanted },
+    ] as const;
     entry.notBefore = clock() + everyMs;
     try {
-      const done = await kube.patch(
-        { kind, ...of },
-        { type: "apply", body, force: true },
-        { subresource: "status", lane: "status" },
-      );
+      const done = await kube.patch({ kind, ...of }, { type: "json", body: steps }, { subresource: "status", lane: "status" });
       entry.written = { resourceVersion: done.metadata.resourceVersion, fingerprint: fingerprint(wanted) };
       entry.failures = 0;
     } catch (error) {
       if (!isKubeError(error)) throw error;
-      fail(entry, error, fingerprint(wanted));
+      const gone = error.status === 404 || (error.status === 422 && !(await isThere(of)));
+      fail(entry, error, gone, fingerprint(wanted));
     }
   }
 
-  function fail(entry: Entry, error: KubeError, tried: string): void {
-    const gone = error.status === 404 || error.reason === "Conflict";
+  /** The server calls both invalid: another uid, and a status that its schema refuses. */
+  async function isThere(of: StatusOf): Promise<boolean> {
+    try {
+      return (await kube.get({ kind, ...of }, { lane: "status" })).metadata.uid === of.uid;
+    } catch (error) {
+      return !isKubeError(error, "NotFound");
+    }
+  }
+
+  function fail(entry: Entry, error: KubeError, gone: boolean, tried: string): void {
     if (gone || error.reason === "NotLeader") {
       entries.delete(entry.of.uid); // the next leader writes it
       return;

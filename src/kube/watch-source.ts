@@ -28,8 +28,8 @@ export type Source<Slim> = AsyncDisposable &
 
 const backoffBaseMs = 200;
 const backoffCapMs = 5_000;
-/** A kind that is not there, or not ours to read, comes with an act of somebody. */
-const absentMs = 30_000;
+/** A kind that is not there, or not ours to read, comes with an act of somebody: of whoever installs, for one. */
+const absentMs = { missing: 10_000, forbidden: 30_000 } as const;
 /** A stream that ends sooner counts as a failure, or a server that ends all of them would be asked without pause. */
 const shortMs = 1_000;
 /** After so many streams without one good frame the resource version itself is doubted. */
@@ -157,7 +157,7 @@ export function createSource<T extends KubeObject, Slim>(options: SourceOptions<
     const arm = (leastMs: number) => {
       if (!stopped) timer = setTimeout(() => void relist().catch(onProblem).finally(again), Math.max(leastMs, dueAt - clock()));
     };
-    const again = () => arm(Math.min(absentMs, options.relistMs));
+    const again = () => arm(Math.min(absentMs.forbidden, options.relistMs));
     arm(0);
     return () => {
       stopped = true;
@@ -183,8 +183,9 @@ export function createSource<T extends KubeObject, Slim>(options: SourceOptions<
     onProblem(problem);
     if (problem.status === 410 || failures >= barren) mustList = true;
     if (problem.status === 404) wasAbsent = true;
-    const isAbsent = [403, 404].includes(problem.status) || problem.reason === "Absent";
-    const waitMs = isAbsent ? absentMs * (0.8 + Math.random() / 5) : jitterMs(failures, backoffBaseMs, backoffCapMs);
+    const missing = problem.status === 404 || problem.reason === "Absent";
+    const absence = missing ? absentMs.missing : problem.status === 403 ? absentMs.forbidden : undefined;
+    const waitMs = absence === undefined ? jitterMs(failures, backoffBaseMs, backoffCapMs) : absence * (0.8 + Math.random() / 5);
     return Math.max(waitMs, problem.retryAfterMs ?? 0);
   }
 

@@ -19,7 +19,7 @@ const open = ({ kube }: Rig, options: Partial<StatusOptions> = {}) =>
   createStatusWriter({ kube, kind: workers, observed: () => undefined, everyMs: 200, ...options });
 
 describe("status", () => {
-  it("is applied to /status without a version, and not again while it says the same (I10)", async () => {
+  it("is written to /status without a version, and not again while it says the same (I10)", async () => {
     await using rig = await createRig();
     using writer = open(rig, { meaning: ({ at, ...rest }: { at?: number }) => rest });
     const of = make(rig, "mails");
@@ -31,8 +31,8 @@ describe("status", () => {
     const [request] = writesIn(rig);
     assert.ok(request);
     assert.ok(request.path.endsWith("/mails/status"));
-    assert.deepEqual([request.headers["content-type"], request.query.get("force")], ["application/apply-patch+yaml", "true"]);
-    assert.equal((request.body as { metadata: { uid: string } }).metadata.uid, of.uid);
+    assert.equal(request.headers["content-type"], "application/json-patch+json");
+    assert.deepEqual((request.body as readonly object[])[0], { op: "test", path: "/metadata/uid", value: of.uid });
   });
 
   it("is coalesced: of many changes the last one is written", async () => {

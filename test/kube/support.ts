@@ -1,3 +1,6 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { type ClientOptions, createClient, type KubeClient } from "../../src/kube/client.ts";
 import type { Kind, KubeObject } from "../../src/kube/kube.ts";
 import { type FakeApi, startFakeApi } from "../support/fake-api.ts";
@@ -36,3 +39,22 @@ export async function createRig(options: Partial<ClientOptions> = {}): Promise<R
 
 export const clientOf = (kubeconfig: string, options: Partial<ClientOptions> = {}) =>
   createClient({ access: { kubeconfig: [kubeconfig] }, userAgent: "worktide-test", ...options });
+
+/** A client that goes through a proxy on this port: to what a kubeconfig points at otherwise. */
+export async function clientThrough(
+  { kubeconfig, url }: Readonly<{ kubeconfig: string; url: string }>,
+  port: number,
+  options: Partial<ClientOptions> = {},
+): Promise<KubeClient> {
+  const folder = await mkdtemp(path.join(tmpdir(), "worktide-kube-"));
+  const file = path.join(folder, "kubeconfig");
+  await writeFile(file, (await readFile(kubeconfig, "utf8")).replaceAll(new URL(url).host, `127.0.0.1:${port}`));
+  const kube = await clientOf(file, options);
+  return {
+    ...kube,
+    async [Symbol.asyncDispose]() {
+      await kube[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true });
+    },
+  };
+}

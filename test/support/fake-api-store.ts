@@ -76,10 +76,20 @@ export function createStore() {
       return record("MODIFIED", path, { ...fields, metadata: { ...before.metadata, ...metadata, uid: before.metadata.uid } });
     },
     merge(path: string, patch: object): Stored {
-      const before = found(path);
-      const uid = (patch as Partial<Stored>).metadata?.uid;
-      if (uid !== undefined && uid !== before.metadata.uid) throw new Refusal(409, "Conflict", `${path} has another uid`);
-      return record("MODIFIED", path, merged(before, patch) as Stored);
+      return record("MODIFIED", path, merged(found(path), patch) as Stored);
+    },
+    /** JSON patch, as far as `test` and whole fields go. */
+    edit(path: string, steps: readonly Readonly<{ op: string; path: string; value?: unknown }>[]): Stored {
+      const next = structuredClone(found(path)) as Record<string, unknown>;
+      for (const { op, path: at, value } of steps) {
+        const names = at.split("/").slice(1);
+        const last = names.pop() ?? "";
+        const place = names.reduce((tree, name) => tree[name] as Record<string, unknown>, next);
+        if (op === "test" && place[last] !== value) throw new Refusal(422, "Invalid", `testing path ${at} value failed`);
+        if (op === "remove") delete place[last];
+        else if (op !== "test") place[last] = value;
+      }
+      return record("MODIFIED", path, next as Stored);
     },
     remove(path: string): Stored {
       return record("DELETED", path, found(path));

@@ -222,6 +222,7 @@ function perform(
   const { pathname: target, subresource } = split(at);
   if (method === "POST") return store.create(`${at}/${(body as Stored).metadata.name}`, withNamespace(body as Stored, at));
   if (method === "DELETE") return store.remove(target);
+  if (method === "PATCH" && Array.isArray(body)) return store.edit(target, body);
   if (method === "PATCH") return store.merge(target, body as object);
   if (method === "PUT" && subresource === "scale") {
     const { metadata, spec } = body as Stored & { spec: object };
