@@ -1,0 +1,39 @@
+// A contender of its own, for tests that stop and kill it: `node leader-process.ts KUBECONFIG NAMESPACE NAME`. While it
+// leads it writes its term into the ConfigMap `ledger`, as fast as it can.
+import { setTimeout as pause } from "node:timers/promises";
+import { fenced } from "../../src/kube/fenced.ts";
+import { contend } from "../../src/kube/lease.ts";
+import { clientOf, configMaps } from "./support.ts";
+
+const [kubeconfig = "", namespace = "", identity = ""] = process.argv.slice(2);
+const kube = await clientOf(kubeconfig);
+const leadership = contend({
+  kube,
+  namespace,
+  name: "worktide",
+  identity,
+  durationMs: 5_000,
+  settle: () => writer.settled(),
+});
+const writer = fenced(kube, leadership.fence);
+process.once("SIGTERM", async () => {
+  await leadership[Symbol.asyncDispose]();
+  process.exit(0);
+});
+
+// For the test to know that it waits behind somebody, or leads.
+const look = setInterval(() => {
+  if (leadership.holder() === undefined) return;
+  console.log("ready");
+  clearInterval(look);
+}, 20);
+
+const ref = { kind: configMaps, namespace, name: "ledger" };
+for (let count = 0; ; count++) {
+  const term = leadership.term();
+  if (term === undefined) await pause(10);
+  else
+    await writer
+      .patch(ref, { type: "merge", body: { data: { term: String(term), identity, count: String(count) } } })
+      .catch(() => {});
+}
