@@ -16,10 +16,7 @@ const leadership = contend({
   settle: () => writer.settled(),
 });
 const writer = fenced(kube, leadership.fence);
-process.once("SIGTERM", async () => {
-  await leadership[Symbol.asyncDispose]();
-  process.exit(0);
-});
+process.once("SIGTERM", () => void leadership[Symbol.asyncDispose]().then(() => process.exit(0)));
 
 // For the test to know that it waits behind somebody, or leads.
 const look = setInterval(() => {
