@@ -7,7 +7,7 @@ import { countEnds, noStreak, opensAt, type Streak } from "./job-failures.ts";
 import { createJobMaker } from "./job-make.ts";
 import { type JobObject, workerLabel } from "./job-object.ts";
 import { failingPods, stayingOf } from "./scale-pool.ts";
-import type { Applied, Change, Target, TargetTrouble } from "./target.ts";
+import { type Applied, type Change, lasting, type Target, type TargetTrouble } from "./target.ts";
 import { createTeller } from "./teller.ts";
 import type { TargetWatches } from "./watches.ts";
 
@@ -35,7 +35,7 @@ export function createJobTarget(options: JobTargetOptions): Target {
   const { target, owner, kube, watches, fence, failed } = options;
   const { clock } = watches;
   const jobs = watches.jobs();
-  const teller = createTeller(() => [pool(), trouble()]);
+  const teller = createTeller(() => [pool(), findTrouble()]);
   const maker = createJobMaker(kube, target, owner, fence);
   const instance = shortened(owner.name, 63);
   const everyone = watches.pods(owner.namespace);
@@ -116,14 +116,6 @@ export function createJobTarget(options: JobTargetOptions): Target {
   const streakText = () =>
     `${plural(streak.failures, "Job")} failed in a row${streak.last === undefined ? "" : ` (${streak.last})`}`;
 
-  function trouble(): TargetTrouble | undefined {
-    const found = findTrouble();
-    if (found === undefined) troubled = undefined;
-    else if (found.reason !== troubled?.reason) troubled = { ...found, since: clock() };
-    else if (found.message !== troubled.message) troubled = { ...found, since: troubled.since };
-    return troubled;
-  }
-
   function findTrouble(): Pick<TargetTrouble, "reason" | "message"> | undefined {
     const problem = jobs.list.problem();
     if (problem !== undefined && (problem.status === 403 || !jobs.list.isSynced())) {
@@ -190,7 +182,7 @@ export function createJobTarget(options: JobTargetOptions): Target {
   return {
     title: `Jobs of ${owner.name}`,
     pool,
-    trouble,
+    trouble: () => (troubled = lasting(troubled, findTrouble(), clock())),
     onChange: teller.onChange,
     apply,
     async [Symbol.asyncDispose]() {

@@ -5,7 +5,7 @@ import { poolOf, type ScaleState, stayingOf, troubleOf, wakeAt } from "./scale-p
 import { createSizeKeeper, type ScaleMemory } from "./scale-size.ts";
 import { createScaleView, type ScaleRef } from "./scale-view.ts";
 import { createScaleWriter, type ScaleWriter, type Written } from "./scale-write.ts";
-import type { Applied, Change, Target, TargetNotice, TargetTrouble } from "./target.ts";
+import { type Applied, type Change, lasting, type Target, type TargetNotice, type TargetTrouble } from "./target.ts";
 import { createTeller } from "./teller.ts";
 import type { TargetWatches } from "./watches.ts";
 
@@ -82,9 +82,7 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
     const now = state();
     const barred = denied === undefined ? undefined : ({ reason: "Forbidden", message: denied } as const);
     const found = view.problem() ?? barred ?? (now && troubleOf(now));
-    if (found === undefined) trouble = undefined;
-    else if (found.reason !== trouble?.reason) trouble = { ...found, since: clock() };
-    else if (found.message !== trouble.message) trouble = { ...found, since: trouble.since };
+    trouble = lasting(trouble, found, clock());
     return trouble;
   }
 

@@ -37,6 +37,15 @@ export function isPassing(reason: TargetTrouble["reason"]): reason is "StopOverd
   return reason === "StopOverdue" || reason === "RollingOut";
 }
 
+/** The trouble that there is now: since when the same reason has held. */
+export function lasting(
+  before: TargetTrouble | undefined,
+  found: Pick<TargetTrouble, "reason" | "message"> | undefined,
+  now: number,
+): TargetTrouble | undefined {
+  return found && { ...found, since: found.reason === before?.reason ? before.since : now };
+}
+
 /** Something that happened to a target and that people should hear of, once. */
 export type TargetNotice = Readonly<{ reason: "ScaledByOther" | "WrongWorkerRemoved" | "TargetReplaced"; message: string }>;
 
