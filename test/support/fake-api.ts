@@ -25,6 +25,8 @@ export type Fault =
   | "cut"
   /** It is done after so many ms; `Infinity`: never. */
   | Readonly<{ afterMs: number }>
+  /** Nothing is done; the answer is a good one, from a server that stands still. */
+  | Readonly<{ answer: object }>
   /** Lists are answered with what there was then. */
   | Readonly<{ list: readonly Stored[]; version: number }>;
 
@@ -77,6 +79,7 @@ export async function startFakeApi(options: Readonly<{ token?: () => string }> =
     const fault = judge(seen);
     if (fault === "cut") return cut(request);
     if (fault && "status" in fault) return refuse(response, fault);
+    if (fault && "answer" in fault) return respond(response, 200, fault.answer);
     if (fault && "afterMs" in fault) {
       if (fault.afterMs === Number.POSITIVE_INFINITY) return;
       await new Promise((resolve) => setTimeout(resolve, fault.afterMs));
