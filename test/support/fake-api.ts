@@ -36,6 +36,8 @@ export interface FakeApi extends AsyncDisposable {
   readonly kubeconfig: string;
   readonly port: number;
   readonly requests: readonly FakeRequest[];
+  /** The name that each handshake asked for. */
+  readonly serverNames: readonly (string | undefined)[];
   /** Sockets taken so far. */
   dials(): number;
   /** Judges each request; the latest one that is set counts. */
@@ -58,10 +60,18 @@ export interface FakeApi extends AsyncDisposable {
   resume(): void;
 }
 
-export async function startFakeApi(options: Readonly<{ token?: () => string }> = {}): Promise<FakeApi> {
-  const { token = () => "test-token" } = options;
+export type FakeApiOptions = Readonly<{
+  /** What it takes as a bearer token. */
+  token?: () => string;
+  /** It takes those who show {@link certificate} instead. */
+  byCertificate?: boolean;
+}>;
+
+export async function startFakeApi(options: FakeApiOptions = {}): Promise<FakeApi> {
+  const { token = () => "test-token", byCertificate = false } = options;
   const store = createStore();
   const requests: FakeRequest[] = [];
+  const serverNames: (string | undefined)[] = [];
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   const streams = new Set<Http2ServerResponse>();
@@ -75,7 +85,7 @@ export async function startFakeApi(options: Readonly<{ token?: () => string }> =
   async function serve(request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
     const seen = await read(request);
     requests.push(seen);
-    if (seen.headers.authorization !== `Bearer ${token()}`) return refuse(response, { status: 401 });
+    if (!byCertificate && seen.headers.authorization !== `Bearer ${token()}`) return refuse(response, { status: 401 });
     const fault = judge(seen);
     if (fault === "cut") return cut(request);
     if (fault && "status" in fault) return refuse(response, fault);
@@ -115,17 +125,22 @@ export async function startFakeApi(options: Readonly<{ token?: () => string }> =
     });
   }
 
-  const server = createSecureServer({ key: privateKey, cert: certificate, allowHTTP1: true }, (request, response) => {
-    serve(request, response).catch((error: unknown) => {
-      if (error instanceof Refusal) refuse(response, error);
-      else refuse(response, { status: 500, message: String(error) });
-    });
-  });
+  const tls = { key: privateKey, cert: certificate };
+  const server = createSecureServer(
+    { ...tls, allowHTTP1: true, ...(byCertificate ? { ca: certificate, requestCert: true } : {}) },
+    (request, response) => {
+      serve(request, response).catch((error: unknown) => {
+        if (error instanceof Refusal) refuse(response, error);
+        else refuse(response, { status: 500, message: String(error) });
+      });
+    },
+  );
   server.on("connection", (socket: Socket) => {
     dials += 1;
     if (paused) socket.destroy();
     sockets.add(socket.on("close", () => sockets.delete(socket)).on("error", () => {}));
   });
+  server.on("secureConnection", (socket) => serverNames.push(socket.servername || undefined));
   server.on("tlsClientError", () => {});
   server.on("session", (session) => sessions.add(session.on("close", () => sessions.delete(session)).on("error", () => {})));
   await once(server.listen(0, "127.0.0.1"), "listening");
@@ -142,6 +157,7 @@ export async function startFakeApi(options: Readonly<{ token?: () => string }> =
     kubeconfig,
     port,
     requests,
+    serverNames,
     dials: () => dials,
     set: (next) => {
       judge = next;
