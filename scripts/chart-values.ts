@@ -131,7 +131,7 @@ export const chartValues = z.strictObject({
     .describe("Account that the controller runs under."),
   secrets: z
     .strictObject({
-      all: z.boolean().default(false).describe("May read all Secrets of the namespaces that it serves."),
+      all: z.boolean().default(false).describe("May read all Secrets and ConfigMaps of the namespaces that it serves."),
       names: z.array(z.string().min(1)).default([]).describe("May read those of these names."),
     })
     .prefault({})

@@ -7,7 +7,7 @@ import type { Page } from "../src/api/reference.ts";
 import { ruleGroups } from "../src/install/alerts.ts";
 import { dashboard } from "../src/install/dashboard.ts";
 import { appName } from "../src/install/manifest.ts";
-import { permissions, rulesOf } from "../src/install/permissions.ts";
+import { permissions, reaches, rulesOf } from "../src/install/permissions.ts";
 import { chartValues } from "./chart-values.ts";
 
 /** Oldest Kubernetes that is served: rules in CEL, and `-0` lets in the versions that clouds give their clusters. */
@@ -53,7 +53,7 @@ function access() {
   const named = permissions.map((each) =>
     each.names === undefined ? each : { ...each, names: each.names.map((name) => name.replace(appName, placeholder)) },
   );
-  return { watched: rulesOf(["watched"], named), cluster: rulesOf(["cluster"], named), own: rulesOf(["own"], named) };
+  return Object.fromEntries(reaches.map((reach) => [reach, rulesOf([reach], named)]));
 }
 
 /** The defaults, each below its description. */

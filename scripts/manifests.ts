@@ -2,7 +2,7 @@
 import { posix } from "node:path";
 import { stringify } from "yaml";
 import type { Page } from "../src/api/reference.ts";
-import { ownAccess, servedAccess, serviceAccount } from "../src/install/access.ts";
+import { ownAccess, servedAccess, serviceAccount, webhookAccess } from "../src/install/access.ts";
 import { runbookPage } from "../src/install/alerts.ts";
 import type { InstallOptions, Manifest } from "../src/install/manifest.ts";
 import { monitoring } from "../src/install/monitoring.ts";
@@ -36,7 +36,7 @@ export function manifestPages(version: string, crds: readonly Page[]): readonly 
     file("base/service.yaml", [service(cluster)]),
     file("base/network-policy.yaml", [networkPolicy(cluster)]),
     file("overlays/cluster/access.yaml", servedAccess(cluster)),
-    file("overlays/cluster/webhook.yaml", [webhookConfiguration(cluster)]),
+    file("overlays/cluster/webhook.yaml", [...webhookAccess(cluster), webhookConfiguration(cluster)]),
     file("overlays/namespaced/access.yaml", servedAccess(namespaced)),
     file("overlays/ha/disruption-budget.yaml", [disruptionBudget(cluster)]),
     file("components/monitoring/monitoring.yaml", monitoring(cluster)),

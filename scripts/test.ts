@@ -3,6 +3,8 @@ import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { findRedis } from "../src/services/find-redis.ts";
 import { findPython } from "../src/services/python.ts";
+import { findPackaging } from "../test/support/packaging.ts";
+import { findPrometheus } from "../test/support/prometheus.ts";
 import { shareControlPlane } from "../test/support/test-run.ts";
 import { check } from "./check.ts";
 
@@ -45,6 +47,8 @@ async function prepare(): Promise<void> {
   const options = { env: process.env, onProgress: (line: string) => console.error(line) };
   await findRedis(options).catch(() => {}); // the tests that need it say so
   await findPython(options);
+  await findPrometheus();
+  await findPackaging();
 }
 
 if (everything) await prepare();

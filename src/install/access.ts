@@ -17,6 +17,15 @@ export function ownAccess(options: InstallOptions): readonly Manifest[] {
   return granted(options, appName, rulesOf(["own"]), options.namespace);
 }
 
+/** What it needs to make and rotate the certificate of its webhook. */
+export function webhookAccess(options: InstallOptions): readonly Manifest[] {
+  const name = `${appName}-webhook`;
+  return [
+    ...granted(options, name, rulesOf(["webhook"]), options.namespace),
+    ...granted(options, name, rulesOf(["webhook-cluster"])),
+  ];
+}
+
 /** What it needs in the namespaces that it serves, and of what belongs to no namespace. */
 export function servedAccess(options: InstallOptions): readonly Manifest[] {
   const { scope, namespaces, secrets } = options;

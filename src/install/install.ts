@@ -1,4 +1,4 @@
-import { ownAccess, servedAccess, serviceAccount } from "./access.ts";
+import { ownAccess, servedAccess, serviceAccount, webhookAccess } from "./access.ts";
 import type { InstallOptions, Manifest } from "./manifest.ts";
 import { webhookConfiguration } from "./webhook.ts";
 import { deployment, disruptionBudget, namespaceOf, networkPolicy, service } from "./workload.ts";
@@ -14,6 +14,6 @@ export function install(options: InstallOptions): readonly Manifest[] {
     deployment(options),
     networkPolicy(options),
     ...(options.replicas > 1 ? [disruptionBudget(options)] : []),
-    ...(options.webhook ? [webhookConfiguration(options)] : []),
+    ...(options.webhook ? [...webhookAccess(options), webhookConfiguration(options)] : []),
   ];
 }

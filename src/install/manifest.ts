@@ -13,7 +13,7 @@ export type Manifest = Readonly<{
 
 export type Scope = "cluster" | "namespaced";
 
-/** Which Secrets may be read: none at first (a namespace grants it by a RoleBinding), all, or those named. */
+/** Which Secrets and ConfigMaps may be read: none at first (a namespace grants it by a RoleBinding), all, or those named. */
 export type SecretAccess = "none" | "all" | readonly string[];
 
 export type InstallOptions = Readonly<{

@@ -1,16 +1,21 @@
 import { type Permission, permissions, type Reach } from "./permissions.ts";
 
-const reaches: readonly Readonly<{ reach: Reach; title: string; text: string }>[] = [
+const sections: readonly Readonly<{ of: readonly Reach[]; title: string; text: string }>[] = [
   {
-    reach: "watched",
+    of: ["watched"],
     title: "In the namespaces that it serves",
     text: "All of them with scope `cluster` (ClusterRole `worktide`); with scope `namespaced` only those that are named (Role\n`worktide-workers` in each).",
   },
-  { reach: "own", title: "In its own namespace", text: "Role `worktide`." },
+  { of: ["own"], title: "In its own namespace", text: "Role `worktide`." },
   {
-    reach: "cluster",
+    of: ["cluster"],
     title: "On what belongs to no namespace",
     text: "Only with scope `cluster` (ClusterRole `worktide`). With scope `namespaced` there is no ClusterRole at all, and with it no\nClusterQueueConnection and no webhook.",
+  },
+  {
+    of: ["webhook", "webhook-cluster"],
+    title: "For its webhook",
+    text: "Role and ClusterRole `worktide-webhook`. Not with `--no-webhook`, not with scope `namespaced`, and not where cert-manager has the\ncertificate.",
   },
 ];
 
@@ -20,12 +25,12 @@ export function permissionsPage(): string {
     "<!-- Generated from src/install/permissions.ts by scripts/generate.ts: change it there. -->",
     "# Permissions",
     "All that the controller may do, why, and the code that does it. There is nothing else: no `*`, no kind that is not named, and of\na target only its `scale` is ever written.",
-    ...reaches.flatMap(({ reach, title, text }) => [
+    ...sections.flatMap(({ of, title, text }) => [
       `## ${title}`,
       text,
-      table(permissions.filter((permission) => permission.reach === reach)),
+      table(permissions.filter(({ reach }) => of.includes(reach))),
     ]),
-    "## Secrets",
+    "## Secrets and ConfigMaps",
     secretsText,
     "## Other targets",
     targetsText,
@@ -45,8 +50,9 @@ function table(rows: readonly Permission[]): string {
   return ["| group | resources | verbs | why | code |", "|---|---|---|---|---|", ...lines].join("\n");
 }
 
-const secretsText = `A connection names the Secret of its credential, and Worktide watches it, so that a rotated password counts at once. After an
-install it may read **no** Secret: who owns a namespace lets it read those of that namespace,
+const secretsText = `A connection names the Secret of its credential (and the Secret or ConfigMap of a CA certificate), and Worktide watches it by this
+name, so that a rotated password counts at once. After an install it may read **none**: who owns a namespace lets it read those
+of that namespace,
 
 \`\`\`sh
 kubectl -n shop create rolebinding worktide-secrets --clusterrole=worktide-secrets \\
@@ -54,7 +60,7 @@ kubectl -n shop create rolebinding worktide-secrets --clusterrole=worktide-secre
 \`\`\`
 
 or whoever installs it decides for all: \`worktide manifests --secrets NAME,NAME\` (Helm: \`secrets.names\`) grants \`get\`, \`list\` and
-\`watch\` of Secrets of these names only, \`--secrets all\` (Helm: \`secrets.all\`) of all of them. A Secret that may not
+\`watch\` of Secrets and ConfigMaps of these names only, \`--secrets all\` (Helm: \`secrets.all\`) of all of them. A Secret that may not
 be read is said by the condition Ready, with the reason \`Forbidden\`.`;
 
 const targetsText = `Anything else with a \`scale\` subresource can be a target once the controller may read it and write its \`scale\`:

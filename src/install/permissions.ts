@@ -2,9 +2,11 @@ import type { SecretAccess } from "./manifest.ts";
 
 /**
  * Where a right holds: `watched` in each namespace that is served (everywhere with scope `cluster`), `own` in the
- * controller's namespace, `cluster` on what belongs to no namespace (absent with scope `namespaced`).
+ * controller's namespace, `cluster` on what belongs to no namespace (absent with scope `namespaced`). Those that only a
+ * webhook with a certificate of our own needs are `webhook` in the controller's namespace, `webhook-cluster` beyond.
  */
-export type Reach = "watched" | "own" | "cluster";
+export const reaches = ["watched", "own", "cluster", "webhook", "webhook-cluster"] as const;
+export type Reach = (typeof reaches)[number];
 
 /** One right of the controller, why it has it, and the code that uses it. */
 export type Permission = Readonly<{
@@ -44,7 +46,7 @@ export const permissions: readonly Permission[] = [
     resources: ["scaledworkers/status", "queueconnections/status"],
     verbs: ["patch"],
     why: "Writes status, only when it changes.",
-    code: [],
+    code: ["src/kube/status.ts"],
   },
   {
     reach: "watched",
@@ -52,7 +54,7 @@ export const permissions: readonly Permission[] = [
     resources: ["deployments", "replicasets", "statefulsets"],
     verbs: read,
     why: "Knows how large a target is, and whether it is being rolled out.",
-    code: [],
+    code: ["src/targets/watches.ts", "src/targets/scale-object.ts"],
   },
   {
     reach: "watched",
@@ -60,7 +62,7 @@ export const permissions: readonly Permission[] = [
     resources: ["deployments/scale", "replicasets/scale", "statefulsets/scale"],
     verbs: ["get", "update"],
     why: "Sets the size of a target. Nothing else of it is ever written.",
-    code: [],
+    code: ["src/targets/scale-write.ts"],
   },
   {
     reach: "watched",
@@ -68,15 +70,15 @@ export const permissions: readonly Permission[] = [
     resources: ["rollouts"],
     verbs: read,
     why: "The same for Argo Rollouts.",
-    code: [],
+    code: ["src/targets/watches.ts"],
   },
   {
     reach: "watched",
     group: "argoproj.io",
     resources: ["rollouts/scale"],
     verbs: ["get", "update"],
-    why: "The same for Argo Rollouts.",
-    code: [],
+    why: "Sets their size.",
+    code: ["src/targets/scale-write.ts"],
   },
   {
     reach: "watched",
@@ -84,7 +86,7 @@ export const permissions: readonly Permission[] = [
     resources: ["pods"],
     verbs: [...read, "delete"],
     why: "Knows which pods are ready, which leave, and which are whose; ends the one that is idle, and no other, when a pool shrinks.",
-    code: [],
+    code: ["src/targets/pods.ts", "src/targets/scale-write.ts"],
   },
   {
     reach: "watched",
@@ -92,7 +94,7 @@ export const permissions: readonly Permission[] = [
     resources: ["jobs"],
     verbs: [...read, "create", "delete"],
     why: "Makes the Jobs of a `job` target, and removes finished ones past the history limits.",
-    code: [],
+    code: ["src/targets/watches.ts", "src/targets/job-make.ts"],
   },
   {
     reach: "watched",
@@ -108,7 +110,7 @@ export const permissions: readonly Permission[] = [
     resources: ["events"],
     verbs: ["create", "patch"],
     why: "Tells of every change of size, repeats folded into one.",
-    code: [],
+    code: ["src/kube/events.ts"],
   },
   {
     reach: "own",
@@ -128,21 +130,21 @@ export const permissions: readonly Permission[] = [
     code: ["src/kube/lease.ts"],
   },
   {
-    reach: "own",
+    reach: "webhook",
     group: "",
     resources: ["secrets"],
     verbs: ["create"],
     why: "Keeps the certificate of the webhook, so that all replicas have the same one.",
-    code: [],
+    code: ["src/kube/webhook-certificate.ts"],
   },
   {
-    reach: "own",
+    reach: "webhook",
     group: "",
     resources: ["secrets"],
     names: ["worktide-webhook"],
     verbs: ["get", "update"],
     why: "Reads and rotates the certificate of the webhook.",
-    code: [],
+    code: ["src/kube/webhook-certificate.ts"],
   },
   {
     reach: "cluster",
@@ -158,20 +160,20 @@ export const permissions: readonly Permission[] = [
     resources: ["clusterqueueconnections/status"],
     verbs: ["patch"],
     why: "Writes their status, only when it changes.",
-    code: [],
+    code: ["src/kube/status.ts"],
   },
   {
-    reach: "cluster",
+    reach: "webhook-cluster",
     group: "admissionregistration.k8s.io",
     resources: ["validatingwebhookconfigurations"],
     names: ["worktide"],
     verbs: ["get", "patch"],
     why: "Tells the API server which certificate the webhook has.",
-    code: [],
+    code: ["src/kube/webhook-certificate.ts"],
   },
 ];
 
-/** The rules of RBAC that grant the permissions of these reaches, those of one group and the same verbs as one rule. */
+/** The rules of RBAC that grant the permissions of these reaches. */
 export function rulesOf(reaches: readonly Reach[], from: readonly Permission[] = permissions): readonly PolicyRule[] {
   return from
     .filter(({ reach }) => reaches.includes(reach))
@@ -183,9 +185,9 @@ export function rulesOf(reaches: readonly Reach[], from: readonly Permission[] =
     }));
 }
 
-/** Rights on what holds credentials. With names, a list or watch of all of them is refused. */
+/** Rights on what holds credentials and CA certificates. With names, a list or watch of all of them is refused. */
 export function secretRules(access: SecretAccess): readonly PolicyRule[] {
   if (access === "none" || access.length === 0) return [];
   const names = access === "all" ? {} : { resourceNames: access };
-  return [{ apiGroups: [""], resources: ["secrets"], ...names, verbs: read }];
+  return [{ apiGroups: [""], resources: ["secrets", "configmaps"], ...names, verbs: read }];
 }

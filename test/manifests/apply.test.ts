@@ -114,7 +114,13 @@ describe("On a real API server", { skip, timeout: 600_000 }, () => {
       return (await plane.request<{ status: { allowed: boolean } }>("POST", url, { spec })).status.allowed;
     };
     for (const { reach, group, resources, names, verbs } of permissions) {
-      const namespace = { watched: "shop", own: "worktide-system", cluster: "" }[reach];
+      const namespace = {
+        watched: "shop",
+        own: "worktide-system",
+        cluster: "",
+        webhook: "worktide-system",
+        "webhook-cluster": "",
+      }[reach];
       for (const resource of resources) {
         for (const verb of verbs) assert.ok(await may(namespace, group, resource, verb, names?.[0]), `${verb} ${resource}`);
       }

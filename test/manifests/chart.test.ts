@@ -139,6 +139,7 @@ describe("The Helm chart", { skip }, () => {
     const inject = named(objects, "ValidatingWebhookConfiguration")?.metadata.annotations?.["cert-manager.io/inject-ca-from"];
     assert.equal(inject, "worktide-system/worktide-webhook");
     assert.ok(named(objects, "Issuer"));
+    assert.ok(!objects.has("Role worktide-system/worktide-webhook"), "who reads a file needs no right to a Secret");
     const container = containerOf(objects);
     assert.ok(container.env.some(({ name }) => name === "WORKTIDE_WEBHOOK_CERT_DIR"));
     assert.equal(container.volumeMounts?.length, 1);

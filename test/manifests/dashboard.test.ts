@@ -64,7 +64,7 @@ const options = {
 const filled = (expr: string) =>
   expr.replaceAll("$namespace", "default").replaceAll("$scaledworker", ".*").replaceAll("$__rate_interval", "1m");
 
-describe("The dashboard, over a Prometheus that scrapes a Worktide with work to do", { skip, timeout: 180_000 }, () => {
+describe("The dashboard, over a Prometheus that scrapes a Worktide with work to do", { skip, timeout: 300_000 }, () => {
   const closing: AsyncDisposableStack = new AsyncDisposableStack();
   let prometheus: Prometheus;
 

@@ -31,6 +31,9 @@ describe("The controller's permissions", () => {
     const objects = await printed();
     assert.deepEqual(found(objects, "ClusterRole worktide"), expected("watched", "cluster"));
     assert.deepEqual(found(objects, "Role worktide-system/worktide"), expected("own"));
+    assert.deepEqual(found(objects, "Role worktide-system/worktide-webhook"), expected("webhook"));
+    assert.deepEqual(found(objects, "ClusterRole worktide-webhook"), expected("webhook-cluster"));
+    assert.ok(![...(await printed("--no-webhook")).keys()].some((key) => key.includes("webhook")));
   });
 
   it("are those of the table, and of no cluster, with scope namespaced", async () => {

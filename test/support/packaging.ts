@@ -46,9 +46,9 @@ async function build(): Promise<Found> {
   try {
     await run("go", ["build", "-trimpath", "-ldflags=-s -w", "-o", draft, "."], { cwd: sources, maxBuffer: 16 << 20 });
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT")
-      return { missing: "Go is not here: it builds Helm's template engine" };
-    throw new Error("building test/support/packaging", { cause });
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return { missing: "no Go to build Helm's template engine with" };
+    const { message, stderr } = cause as Error & { stderr?: string };
+    return { missing: `building Helm's template engine with Go failed: ${(stderr ?? message).trim().split("\n").at(-1)}` };
   }
   await rename(draft, file);
   return { file };

@@ -79,7 +79,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 
 {{- define "worktide.secretRule" -}}
 - apiGroups: [""]
-  resources: [secrets]
+  resources: [secrets, configmaps]
   {{- with .Values.secrets.names }}
   resourceNames: {{ toJson . }}
   {{- end }}
