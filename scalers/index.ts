@@ -1,7 +1,8 @@
 import type { AnyScaler } from "../src/core/contract.ts";
 import { bullmq } from "./bullmq.ts";
 import { celery } from "./celery.ts";
+import { rabbitmq } from "./rabbitmq.ts";
 import { redis } from "./redis.ts";
 
 /** Every scaler there is. */
-export const scalers: readonly AnyScaler[] = [redis, bullmq, celery];
+export const scalers: readonly AnyScaler[] = [redis, bullmq, celery, rabbitmq];

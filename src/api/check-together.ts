@@ -1,4 +1,5 @@
 import type { AnyScaler } from "../core/contract.ts";
+import { brokersOf } from "./brokers-of.ts";
 import type { Place } from "./fields.ts";
 import type { Complaint } from "./finding.ts";
 import type { Kind } from "./meta.ts";
@@ -47,14 +48,14 @@ function checkConnections(all: readonly Declared[], scalers: readonly AnyScaler[
       const kind = field === "connection" ? "QueueConnection" : "ClusterQueueConnection";
       const near = all.filter((one) => one.kind === kind && (kind !== "QueueConnection" || one.namespace === of.namespace));
       const name = String(get(trigger, field));
-      const broker = scalers.find(({ type }) => get(trigger, type) !== undefined)?.broker;
+      const scaler = scalers.find(({ type }) => get(trigger, type) !== undefined);
       const found = near.find((other) => other.name === name);
       const path = ["spec", "triggers", index, field];
       const wrong = wrongReference({
         kind,
         name,
         path,
-        broker,
+        brokers: scaler && brokersOf(scaler),
         namespace: of.namespace,
         names: near.map((one) => one.name),
         found: found && offerOf(found),

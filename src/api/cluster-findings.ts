@@ -1,3 +1,4 @@
+import { brokersOf } from "./brokers-of.ts";
 import type { ObjectFinding } from "./object.ts";
 import { type Offer, wrongReference } from "./reference-check.ts";
 import type { ConnectionRef, ScaledWorker, ScaleTarget, Trigger } from "./resolve.ts";
@@ -44,7 +45,7 @@ async function checkReference(
   if (found === undefined) return [];
   const path = ["spec", "triggers", index, field];
   const { name } = connection;
-  const wrong = wrongReference({ kind, name, namespace, path, broker: scaler.broker, found: found ?? undefined });
+  const wrong = wrongReference({ kind, name, namespace, path, brokers: brokersOf(scaler), found: found ?? undefined });
   if (wrong === undefined) return [];
   const { rule, message } = wrong;
   const severity = rule === "connection-type" ? "error" : "warning"; // the others may still come

@@ -1,4 +1,5 @@
 import type { AnyBroker, AnyScaler } from "../core/contract.ts";
+import { brokersOf } from "./brokers-of.ts";
 import { type JsonSchema, toJsonSchema } from "./json-schema.ts";
 import type { Kind } from "./meta.ts";
 import { clusterQueueConnectionSchema, queueConnectionSchema } from "./queue-connection.ts";
@@ -19,9 +20,11 @@ export type Api = Readonly<{
 export function defineApi(scalers: readonly AnyScaler[], brokers: readonly AnyBroker[]): Api {
   const types = scalers.map(({ type }) => type);
   const taken = ["name", "connection", "clusterConnection", "inline", "goal", "activation", "every", ...types];
-  for (const { type, broker } of scalers) {
+  for (const scaler of scalers) {
+    const { type } = scaler;
     if (taken.indexOf(type) !== taken.lastIndexOf(type)) throw new Error(`two fields of a trigger are called '${type}'`);
-    if (!brokers.some((one) => one.type === broker)) throw new Error(`scaler '${type}' reads from unknown broker '${broker}'`);
+    const unknown = brokersOf(scaler).find((broker) => !brokers.some((one) => one.type === broker));
+    if (unknown !== undefined) throw new Error(`scaler '${type}' reads from unknown broker '${unknown}'`);
   }
   const scaledWorker = scaledWorkerSchema(scalers, brokers);
   const queueConnection = queueConnectionSchema(brokers);

@@ -1,3 +1,4 @@
+import { eitherOf } from "./brokers-of.ts";
 import { type Complaint, pathText } from "./finding.ts";
 import { didYouMean } from "./suggest.ts";
 
@@ -10,15 +11,15 @@ export type Reference = Readonly<{
   /** Of the ScaledWorker that refers to it. */
   namespace: string;
   path: readonly PropertyKey[];
-  /** Type of the broker that the trigger's scaler reads from, where it has one scaler. */
-  broker: string | undefined;
+  /** Types of the brokers that the trigger's scaler reads from, where it has one scaler. */
+  brokers: readonly string[] | undefined;
   /** The connections that it could refer to, where it is right to list them. */
   names?: readonly string[];
   found: Offer | undefined;
 }>;
 
 /** What is wrong with a trigger's reference to its connection. */
-export function wrongReference({ kind, name, namespace, path, broker, names, found }: Reference): Complaint | undefined {
+export function wrongReference({ kind, name, namespace, path, brokers, names, found }: Reference): Complaint | undefined {
   const field = `\`${pathText(path)}\``;
   if (found === undefined) {
     const where = kind === "QueueConnection" ? ` in namespace '${namespace}'` : "";
@@ -29,8 +30,8 @@ export function wrongReference({ kind, name, namespace, path, broker, names, fou
     const message = `${field} must name a ${kind} that lets namespace '${namespace}' use it: \`spec.namespaces\` of '${name}' does not`;
     return { rule: "connection-namespace", message, path };
   }
-  if (broker === undefined || found.type === undefined || found.type === broker) return undefined;
-  const message = `${field} must name a ${kind} with \`${broker}\`; '${name}' has \`${found.type}\``;
+  if (brokers === undefined || found.type === undefined || brokers.includes(found.type)) return undefined;
+  const message = `${field} must name a ${kind} with ${eitherOf(brokers)}; '${name}' has \`${found.type}\``;
   return { rule: "connection-type", message, path };
 }
 

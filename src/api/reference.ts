@@ -1,4 +1,5 @@
 import type { AnyScaler } from "../core/contract.ts";
+import { brokersOf, eitherOf } from "./brokers-of.ts";
 import type { Api } from "./define.ts";
 import { formatDuration } from "./duration.ts";
 import { type JsonSchema, mustBe } from "./json-schema.ts";
@@ -66,10 +67,10 @@ function kindPage(api: Api, kind: Kind, file: string): Page {
 }
 
 function scalerPage(scaler: AnyScaler, trigger: JsonSchema, guide: string | undefined): Page {
-  const { type, summary, broker, everyMs } = scaler;
+  const { type, summary, everyMs } = scaler;
   const schema = trigger.properties?.[type] ?? {};
   const facts = [
-    `- Reads from a [QueueConnection](../queueconnection.md) with \`${broker}\`, every ${formatDuration(everyMs)} unless \`every\` says otherwise.`,
+    `- Reads from a [QueueConnection](../queueconnection.md) with ${eitherOf(brokersOf(scaler))}, every ${formatDuration(everyMs)} unless \`every\` says otherwise.`,
     `- ${scaler.wake ? "Is woken when the queue changes; the interval is the safety net." : "Is read at its interval only."}`,
     `- ${scaler.quiet ? "Can quiet one worker before it is removed." : "Cannot quiet a worker: one is removed only when it is proven idle."}`,
   ].join("\n");

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { AnyScaler } from "../core/contract.ts";
 import type { Rules, TriggerRule } from "../core/spec.ts";
+import { brokersOf } from "./brokers-of.ts";
 import type { Api } from "./define.ts";
 import { goalOf } from "./goal.ts";
 import { annotatedPause, joined, type Pause } from "./pause.ts";
@@ -149,12 +150,14 @@ function resolveTrigger(trigger: TriggerSpec, scalers: readonly AnyScaler[], nam
 
 function referenceOf(
   { connection, clusterConnection, inline }: TriggerSpec,
-  { broker }: AnyScaler,
+  scaler: AnyScaler,
   namespace: string,
 ): ConnectionRef {
   if (connection !== undefined) return { kind: "named", namespace, name: connection };
   if (clusterConnection !== undefined) return { kind: "cluster", namespace, name: clusterConnection };
-  return { kind: "inline", type: broker, settings: inline?.[broker] };
+  const brokers = brokersOf(scaler);
+  const type = brokers.find((broker) => inline?.[broker] !== undefined) ?? brokers[0] ?? "";
+  return { kind: "inline", type, settings: inline?.[type] };
 }
 
 function rulesOf(document: ScaledWorkerDocument, triggers: readonly Trigger[]): Rules {

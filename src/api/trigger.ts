@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { AnyBroker, AnyScaler } from "../core/contract.ts";
+import { brokersOf, eitherOf } from "./brokers-of.ts";
 import { duration } from "./duration.ts";
 import { type CelRule, cel, closed, clusterOnly, exactlyOne, name as nameField, whole } from "./fields.ts";
 import { goal } from "./goal.ts";
@@ -63,23 +64,28 @@ function checkTrigger(value: TriggerSpec, scalers: readonly AnyScaler[], context
     });
     return;
   }
-  const broker = given[0]?.broker ?? "";
+  const brokers = given[0] ? brokersOf(given[0]) : [];
   const [first, second] = connectionWays.filter((way) => value[way] !== undefined);
   if (first === undefined) {
-    const message = `must have \`connection\`: the name of a QueueConnection with \`${broker}\``;
+    const message = `must have \`connection\`: the name of a QueueConnection with ${eitherOf(brokers)}`;
     complain(context, "missing-connection", [], message, { unlessInvalid: connectionWays });
   } else if (second !== undefined) {
     complain(context, "one-connection", [second], `must not stand beside \`${first}\``);
-  } else if (value.inline !== undefined && Object.keys(value.inline).join() !== broker) {
-    complain(context, "connection-type", ["inline"], `must have exactly \`${broker}\`, which \`${given[0]?.type}\` reads from`);
+  } else if (value.inline !== undefined && !brokers.includes(Object.keys(value.inline).join())) {
+    const message = `must have exactly ${eitherOf(brokers)}, which \`${given[0]?.type}\` reads from`;
+    complain(context, "connection-type", ["inline"], message);
   }
 }
 
 /** The connection in place leads where the scaler reads from. */
-const inlineFits = ({ type, broker }: AnyScaler): CelRule => ({
-  rule: `!has(self.inline) || !has(self.${type}) || has(self.inline.${broker})`,
-  message: `\`inline\` must have \`${broker}\`, which \`${type}\` reads from`,
-});
+const inlineFits = (scaler: AnyScaler): CelRule => {
+  const brokers = brokersOf(scaler);
+  const there = brokers.map((broker) => `has(self.inline.${broker})`).join(" || ");
+  return {
+    rule: `!has(self.inline) || !has(self.${scaler.type}) || ${there}`,
+    message: `\`inline\` must have ${eitherOf(brokers)}, which \`${scaler.type}\` reads from`,
+  };
+};
 
 /** An inline address is written by whoever writes the ScaledWorker: a credential must not be lent to it. */
 function withoutCredential(brokers: readonly AnyBroker[]): readonly CelRule[] {

@@ -1,11 +1,12 @@
-import { readFile } from "node:fs/promises";
 import { createClient, ErrorReply } from "@redis/client";
 import { BrokerError, type Problem } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
+import { formatHostPort } from "./host-port.ts";
 import type { RedisValue } from "./redis-client.ts";
 import { type Identity, readIdentity } from "./redis-identity.ts";
 import { redisProblem } from "./redis-problem.ts";
-import { formatHostPort, type RedisAddress, type RedisTls } from "./redis-settings.ts";
+import type { RedisAddress } from "./redis-settings.ts";
+import { type Tls, tlsOptions } from "./tls.ts";
 
 /** One connection to one server. It never comes back: whoever lost it opens another one. */
 export interface Link {
@@ -24,7 +25,7 @@ export interface Link {
 
 export type LinkOptions = Readonly<{
   address: RedisAddress;
-  tls?: RedisTls | undefined;
+  tls?: Tls | undefined;
   /** Called with a key that was read and has changed; null: all of them may have. Absent: no tracking. */
   onInvalidate?: (key: string | null) => void;
   /** Sentinels speak RESP2 in all versions. */
@@ -156,34 +157,8 @@ async function firstAnswer(send: Link["send"]): Promise<void> {
   }
 }
 
-/** Files are read at each dial, so that a rotated certificate is used. */
 async function socketOptionsOf({ address, tls }: LinkOptions) {
   const { host, port } = address;
   if (!address.tls) return { ...socketSettings, host, port };
-  const [ca, cert, key] = await Promise.all([
-    tls?.ca ?? readPem(tls?.caFile),
-    tls?.cert ?? readPem(tls?.certFile),
-    tls?.key ?? readPem(tls?.keyFile),
-  ]);
-  return {
-    ...socketSettings,
-    host,
-    port,
-    tls: true as const,
-    ...(ca && { ca }),
-    ...(cert && { cert }),
-    ...(key && { key }),
-    ...(tls?.serverName !== undefined && { servername: tls.serverName }),
-    rejectUnauthorized: tls?.insecureSkipVerify !== true,
-  };
-}
-
-async function readPem(path: string | undefined): Promise<Buffer | undefined> {
-  if (path === undefined) return undefined;
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unreadable";
-    throw new BrokerError({ kind: "tls", message: `file ${path} cannot be read (${code})` }, { cause });
-  }
+  return { ...socketSettings, host, port, tls: true as const, ...(await tlsOptions(tls)) };
 }

@@ -1,8 +1,9 @@
 import { BrokerError, type Problem } from "../core/contract.ts";
+import { parseHostPort } from "./host-port.ts";
 import { type Batch, createBatch } from "./redis-batch.ts";
 import { type Link, openLink } from "./redis-link.ts";
 import { redisProblem } from "./redis-problem.ts";
-import { parseHostPort, type RedisAddress, type RedisSettings } from "./redis-settings.ts";
+import type { RedisAddress, RedisSettings } from "./redis-settings.ts";
 import { parseSlots, type Slots } from "./redis-slots.ts";
 import type { Tracker } from "./redis-tracker.ts";
 

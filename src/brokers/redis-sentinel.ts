@@ -1,8 +1,9 @@
 import { BrokerError, type Problem } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
+import { formatHostPort, type HostPort, parseHostPort } from "./host-port.ts";
 import { type Link, type LinkOptions, openLink } from "./redis-link.ts";
 import { redisProblem } from "./redis-problem.ts";
-import { formatHostPort, type HostPort, parseHostPort, type RedisSettings } from "./redis-settings.ts";
+import type { RedisSettings } from "./redis-settings.ts";
 
 type Sentinel = NonNullable<RedisSettings["sentinel"]>;
 

@@ -1,50 +1,17 @@
 import { z } from "zod";
-import { cel, clusterOnly, exactlyOne, localOnly, setOf, text } from "../api/fields.ts";
+import { cel, exactlyOne, setOf, text } from "../api/fields.ts";
 import { complain } from "../api/meta.ts";
 import { hasPassword } from "../api/redact.ts";
-import { publicReference, secretReference } from "../api/secrets.ts";
+import { secretReference } from "../api/secrets.ts";
 import { BrokerError } from "../core/contract.ts";
-
-const file = (what: string, example: string, instead: string) =>
-  text(4096)
-    .meta(localOnly(`use \`${instead}\``))
-    .optional()
-    .describe(`File with ${what}, PEM; read again at each dial. Example: \`${example}\`.`);
-
-/** The same from a Secret: whoever writes a connection in a cluster must not name files of the controller. */
-const pem = (what: string, reference: typeof secretReference, instead: string) =>
-  reference()
-    .meta(clusterOnly(`use \`${instead}\``))
-    .optional()
-    .describe(`Where ${what} stand, PEM; read again at each dial.`);
-
-const hostPort = z
-  .string()
-  .max(300)
-  .regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:/@[\]]+):\d{1,5}$/)
-  .meta({ must: "must be host:port, such as 'redis.shop:6379' or '[::1]:6379'" });
+import { decodePart, type HostPort, hostPort } from "./host-port.ts";
+import { checkPairs, pairsRule, type Tls, tlsSettings } from "./tls.ts";
 
 const nodes = (what: string, example: string) =>
-  setOf(hostPort).min(1).max(64).describe(`${what}; one that answers is enough. Example: \`${example}\`.`);
+  setOf(hostPort("redis.shop:6379")).min(1).max(64).describe(`${what}; one that answers is enough. Example: \`${example}\`.`);
 
 const userName = () => text(256).optional();
 const password = () => secretReference().optional();
-
-const tls = z.strictObject({
-  caFile: file("the certificates of the authorities to trust; absent: those of the system", "/etc/redis/ca.crt", "caFrom"),
-  certFile: file("the client's certificate", "/etc/redis/tls.crt", "certFrom"),
-  keyFile: file("the client's key", "/etc/redis/tls.key", "keyFrom"),
-  caFrom: pem("the certificates of the authorities to trust; absent: those of the system", publicReference, "caFile"),
-  certFrom: pem("the client's certificate", secretReference, "certFile"),
-  keyFrom: pem("the client's key", secretReference, "keyFile"),
-  serverName: text(253)
-    .optional()
-    .describe("Name that the server's certificate must carry; absent: the host. Example: `redis.shop.svc`."),
-  insecureSkipVerify: z
-    .boolean()
-    .default(false)
-    .describe("Trust any certificate: for trying things out, never where others can listen. Example: `false`."),
-});
 
 const sentinel = z.strictObject({
   master: text(256)
@@ -62,10 +29,6 @@ const cluster = z.strictObject({
 });
 
 const ways = ["url", "urlFrom", "sentinel", "cluster"] as const;
-const pairs = [
-  ["certFile", "keyFile"],
-  ["certFrom", "keyFrom"],
-] as const;
 
 /** What a QueueConnection says of Redis. Secrets are references. */
 export const redisSettings = z
@@ -80,7 +43,7 @@ export const redisSettings = z
       .describe("Instead of `url`: an address that may carry user and password. Example: `{ env: REDIS_URL }`."),
     username: userName().describe("ACL user; needs `passwordFrom`. Example: `worktide`."),
     passwordFrom: password().describe("Where the password stands; read at each dial. Example: `{ env: REDIS_PASSWORD }`."),
-    tls: tls
+    tls: tlsSettings("redis")
       .optional()
       .describe(
         "Certificates. With `sentinel` or `cluster`, even an empty one turns TLS on. Example: `{ caFile: /etc/redis/ca.crt }`.",
@@ -112,10 +75,7 @@ export const redisSettings = z
     if (settings.username !== undefined && settings.passwordFrom === undefined) {
       complain(context, "user-needs-password", ["username"], "must come with `passwordFrom`");
     }
-    for (const [cert, key] of pairs) {
-      if ((settings.tls?.[cert] === undefined) === (settings.tls?.[key] === undefined)) continue;
-      complain(context, "cert-and-key", ["tls"], `must have both of \`${cert}\` and \`${key}\`, or neither`);
-    }
+    checkPairs(settings.tls, context);
   })
   .meta(
     cel(
@@ -129,10 +89,7 @@ export const redisSettings = z
         message: "`url` must begin with rediss:// where `tls` is given",
       },
       { rule: "!has(self.username) || has(self.passwordFrom)", message: "`username` must come with `passwordFrom`" },
-      {
-        rule: "!has(self.tls) || has(self.tls.certFrom) == has(self.tls.keyFrom)",
-        message: "`tls` must have both of `certFrom` and `keyFrom`, or neither",
-      },
+      pairsRule,
     ),
   );
 
@@ -143,26 +100,12 @@ export type RedisDeclared = z.output<typeof redisSettings>;
 export type RedisSettings = Omit<RedisDeclared, "urlFrom" | "passwordFrom" | "sentinel" | "tls"> &
   Readonly<{
     password?: string;
-    tls?: RedisTls | undefined;
+    tls?: Tls | undefined;
     sentinel?: Omit<NonNullable<RedisDeclared["sentinel"]>, "passwordFrom"> & Readonly<{ password?: string }>;
   }>;
 
-/** Certificates and keys as PEM, or the files that they stand in. */
-export type RedisTls = Omit<z.output<typeof tls>, "caFrom" | "certFrom" | "keyFrom"> &
-  Readonly<{ ca?: string; cert?: string; key?: string }>;
-
-export type HostPort = Readonly<{ host: string; port: number }>;
-
 /** One server, and how to log in. */
 export type RedisAddress = HostPort & Readonly<{ database: number; tls: boolean; username?: string; password?: string }>;
-
-/** "host:port", with the brackets of IPv6. */
-export const formatHostPort = ({ host, port }: HostPort): string => `${host.includes(":") ? `[${host}]` : host}:${port}`;
-
-export function parseHostPort(node: string): HostPort {
-  const at = node.lastIndexOf(":");
-  return { host: node.slice(0, at).replace(/^\[|\]$/g, ""), port: Number(node.slice(at + 1)) };
-}
 
 /** The address of a single server, with the login that stands in it or beside it. Throws BrokerError without quoting it. */
 export function addressOf({ url, tls, username, password }: RedisSettings): RedisAddress {
@@ -180,8 +123,8 @@ export function parseUrl(text: string): RedisAddress | undefined {
   const database = /^(?:\/(\d{1,5})?)?$/.exec(url.pathname);
   if (!/^rediss?:$/.test(url.protocol) || url.hostname === "" || !database || url.search !== "" || url.hash !== "")
     return undefined;
-  const username = decode(url.username);
-  const password = decode(url.password);
+  const username = decodePart(url.username);
+  const password = decodePart(url.password);
   if (username === undefined || password === undefined) return undefined;
   return {
     host: url.hostname.replace(/^\[|\]$/g, ""),
@@ -191,12 +134,4 @@ export function parseUrl(text: string): RedisAddress | undefined {
     ...(username !== "" && { username }),
     ...(password !== "" && { password }),
   };
-}
-
-function decode(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,5 @@
+import { formatHostPort } from "./host-port.ts";
 import type { RedisValue } from "./redis-client.ts";
-import { formatHostPort } from "./redis-settings.ts";
 
 export const slotCount = 16_384;
 

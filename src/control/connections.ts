@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { brokersOf, eitherOf } from "../api/brokers-of.ts";
 import { type ConnectionRef, connectionKey, mayUse, type QueueConnection, type Trigger } from "../api/resolve.ts";
 import { keyReferences, resolveSecrets, type SecretReaders } from "../api/secrets.ts";
 import { type AnyBroker, type AnyScaler, BrokerError } from "../core/contract.ts";
@@ -22,7 +23,8 @@ export function connectionSource({ connection: ref, scaler }: Trigger, house: So
     const settings = async () => {
       throw error;
     };
-    return { type: scaler.broker, name, key: `none: ${scaler.broker} ${name}`, settings };
+    const type = brokersOf(scaler)[0] ?? "";
+    return { type, name, key: `none: ${type} ${name}`, settings };
   }
 }
 
@@ -30,9 +32,9 @@ function sourceOf(ref: ConnectionRef, scaler: AnyScaler, house: SourceHouse): Co
   const found = ref.kind === "inline" ? ref : connectionOf(ref, house.connections);
   const { type, settings } = found;
   const broker = house.brokers.get(type);
-  if (broker === undefined || type !== scaler.broker) {
+  if (broker === undefined || !brokersOf(scaler).includes(type)) {
     const title = found.kind === "inline" ? "the inline connection" : `${found.kind} ${found.key}`;
-    throw none(`${title} leads to \`${type}\`, and \`${scaler.type}\` reads from \`${scaler.broker}\``);
+    throw none(`${title} leads to \`${type}\`, and \`${scaler.type}\` reads from ${eitherOf(brokersOf(scaler))}`);
   }
   // Ten thousand triggers of one QueueConnection share one source.
   const known = sources.get(found);

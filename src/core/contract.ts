@@ -25,6 +25,8 @@ export type Reading = Readonly<{
   dueSoon?: number;
   /** Begun and not finished: the brake on scale-down. */
   running?: number;
+  /** Why {@link running} is not known, for people, where that can be mended: "the management API refuses the login". */
+  runningUnknown?: string;
   /** Fetched ahead by a worker and not begun: more replicas do not help these. */
   reserved?: number;
   /** Age of the oldest waiting job since it became ready, ms; absent when nothing waits or no age is kept. */
@@ -123,8 +125,8 @@ export interface Scaler<Query, Client> {
   readonly type: string;
   /** One line for the generated docs. */
   readonly summary: string;
-  /** The key of the broker that it reads from: {@link Broker.type}. */
-  readonly broker: string;
+  /** The key of the broker that it reads from ({@link Broker.type}), or those of several: the connection decides. */
+  readonly broker: string | readonly string[];
   /** The trigger's own fields, declared once: types, parsing, defaults, CRD and docs follow. */
   readonly query: z.ZodObject;
   /** How often the source itself has news: the default interval, ms. */

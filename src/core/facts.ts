@@ -111,8 +111,8 @@ function blindness(
   if (rule.goal.kind === "wants") return "says nothing of how many it wants";
   if (reading.waiting === undefined) return "waiting jobs not known";
   if (reading.running !== undefined) return undefined;
-  if (rules.scaleDown.protect === "busy") return "running jobs not known";
-  return rule.goal.kind === "jobsPerReplica" ? "running jobs not known" : undefined;
+  if (rules.scaleDown.protect !== "busy" && rule.goal.kind !== "jobsPerReplica") return undefined;
+  return `running jobs not known${reading.runningUnknown === undefined ? "" : `: ${reading.runningUnknown}`}`;
 }
 
 export function goalOf(trigger: TriggerFacts): string {

@@ -5,6 +5,7 @@ export function differs(a: Reading, b: Reading): boolean {
   return (
     a.waiting !== b.waiting ||
     a.running !== b.running ||
+    a.runningUnknown !== b.runningUnknown ||
     a.dueSoon !== b.dueSoon ||
     a.reserved !== b.reserved ||
     a.ceiling !== b.ceiling ||

@@ -3,6 +3,7 @@ import { globSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { scalers } from "../../scalers/index.ts";
+import { brokersOf } from "../../src/api/brokers-of.ts";
 import { defineApi } from "../../src/api/define.ts";
 import { findingText } from "../../src/api/finding.ts";
 import { parseDocuments } from "../../src/api/parse.ts";
@@ -22,6 +23,13 @@ const texts = globSync(["examples/**/*.yaml", "README.md", "docs/**/*.md"], {
   return blocks.filter((block) => block.includes("apiVersion: worktide.dev")).map((block) => ({ file, text: block }));
 });
 
+/** The connection `main` of a scaler's page: to the first broker that it reads from. */
+function connectionFor(page: string): string {
+  const scaler = scalers.find(({ type }) => type === path.basename(page, ".md"));
+  const [broker = "redis"] = scaler ? brokersOf(scaler) : [];
+  return `${broker}: { url: ${broker === "rabbitmq" ? "amqp" : broker}://127.0.0.1 }`;
+}
+
 /** Examples of scalers' pages are pieces of a `spec`, and name the connection `main`. */
 const pieces = globSync("docs/reference/scalers/*.md", { cwd: root }).flatMap((file) =>
   [...readFileSync(path.join(root, file), "utf8").matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, piece = ""], at) => ({
@@ -29,7 +37,7 @@ const pieces = globSync("docs/reference/scalers/*.md", { cwd: root }).flatMap((f
     text: `apiVersion: worktide.dev/v1alpha1
 kind: QueueConnection
 metadata: { name: main }
-spec: { redis: { url: redis://127.0.0.1:6379 } }
+spec: { ${connectionFor(file)} }
 ---
 apiVersion: worktide.dev/v1alpha1
 kind: ScaledWorker

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { parseHostPort } from "../../src/brokers/host-port.ts";
 import { redisBroker } from "../../src/brokers/redis.ts";
-import { addressOf, parseHostPort, parseUrl, type RedisSettings, redisSettings } from "../../src/brokers/redis-settings.ts";
+import { addressOf, parseUrl, type RedisSettings, redisSettings } from "../../src/brokers/redis-settings.ts";
 import { problemOf } from "./support.ts";
 
 const messages = (settings: unknown): readonly string[] => {

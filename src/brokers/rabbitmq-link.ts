@@ -1,0 +1,163 @@
+import type { Duplex } from "node:stream";
+import { type Channel, type ChannelModel, connect, credentials } from "amqplib";
+import { BrokerError, type Problem } from "../core/contract.ts";
+import { abortable } from "./abortable.ts";
+import { formatHostPort, type HostPort } from "./host-port.ts";
+import { rabbitProblem } from "./rabbitmq-problem.ts";
+import type { RabbitAddress } from "./rabbitmq-settings.ts";
+import { type Tls, tlsOptions } from "./tls.ts";
+
+/** What a passive declare tells: messages that are ready, and how many consumers there are. */
+export type Depth = Readonly<{ ready: number; consumers: number }>;
+
+/** One AMQP connection to one node. It never comes back: whoever lost it opens another one. */
+export interface RabbitLink {
+  /** The node that answered. */
+  readonly node: HostPort;
+  readonly lost: Promise<Problem>;
+  /** The server keeps us from publishing: it is short of memory or disk. */
+  readonly blocked: boolean;
+  /** A channel whose errors are nobody's surprise; it closes with the first thing that the server refuses. */
+  channel(): Promise<Channel>;
+  /** Each queue's depth, or why it is not known. Throws BrokerError when the connection failed. */
+  depths(queues: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, Depth | Problem>>;
+  destroy(problem?: Problem): void;
+}
+
+/**
+ * amqplib takes the heartbeat from the server (60 s) and finds a silent server after three of them, and dials for ever:
+ * both are bounded here. The deadline of a question is the caller's, who destroys the connection when it has passed.
+ */
+const heartbeatS = 5;
+const dialMs = 2500;
+/** amqplib has one question under way per channel: so many channels ask side by side. */
+const channels = 16;
+
+const closed: Problem = { kind: "unreachable", message: "the connection is closed" };
+
+/** Dials the nodes in turn, from one that is drawn, and logs in, all before `signal` fires. Throws BrokerError. */
+export async function openLink(address: RabbitAddress, tls: Tls | undefined, signal: AbortSignal): Promise<RabbitLink> {
+  const options = await tlsOptions(tls);
+  const problems: Problem[] = [];
+  for (const node of address.nodes) {
+    try {
+      return await dial(address, node, options, signal);
+    } catch (error) {
+      const problem = rabbitProblem(error, secretsOf(address));
+      // A login that is wrong is wrong on every node.
+      if (problem.kind === "auth" || signal.aborted) throw new BrokerError(problem);
+      problems.push(problem);
+    }
+  }
+  throw new BrokerError(problems[0] ?? closed);
+}
+
+const secretsOf = ({ login }: RabbitAddress) => (login === undefined ? [] : [login.password]);
+
+async function dial(
+  address: RabbitAddress,
+  node: HostPort,
+  certificates: Awaited<ReturnType<typeof tlsOptions>>,
+  signal: AbortSignal,
+): Promise<RabbitLink> {
+  const { login, tls, vhost } = address;
+  const connecting = connect(
+    {
+      protocol: tls ? "amqps" : "amqp",
+      hostname: node.host,
+      port: node.port,
+      vhost: encodeURIComponent(vhost),
+      heartbeat: heartbeatS,
+    },
+    {
+      ...(tls && certificates),
+      noDelay: true,
+      timeout: dialMs,
+      clientProperties: { connection_name: "worktide" },
+      credentials: login === undefined ? credentials.external() : credentials.plain(login.username, login.password),
+    },
+  );
+  // One that comes too late is of no use to anybody.
+  connecting.then(
+    (model) => signal.aborted && streamOf(model).destroy(),
+    () => {},
+  );
+  try {
+    return linkOf(await abortable(connecting, signal), node, secretsOf(address));
+  } catch (error) {
+    if (!/Expected ConnectionOpenOk/.test(String(error))) throw error;
+    // amqplib does not pass on what the server said.
+    const message = `${formatHostPort(node)} does not let us into the virtual host '${vhost}': it does not exist, the user has no right to it, or it has too many connections`;
+    throw new BrokerError({ kind: "auth", message }, { cause: error });
+  }
+}
+
+/** amqplib closes by asking the server, and has no way to just leave. */
+const streamOf = (model: ChannelModel) => (model.connection as unknown as { stream: Duplex }).stream;
+
+function linkOf(model: ChannelModel, node: HostPort, secrets: readonly string[]): RabbitLink {
+  const { promise: lost, resolve } = Promise.withResolvers<Problem>();
+  let gone: Problem | undefined;
+  let blocked = false;
+  const idle: Channel[] = [];
+  const destroy = (problem: Problem = closed) => {
+    if (gone) return;
+    gone = problem;
+    resolve(problem);
+    streamOf(model).destroy(new Error(problem.message));
+  };
+  const ended = (error?: Error) => destroy(error === undefined ? closed : rabbitProblem(error, secrets));
+  model.on("error", ended).on("close", ended);
+  model.on("blocked", () => {
+    blocked = true;
+  });
+  model.on("unblocked", () => {
+    blocked = false;
+  });
+
+  const channel = async (): Promise<Channel> => {
+    if (gone) throw new BrokerError(gone);
+    try {
+      const opened = await model.createChannel();
+      return opened.on("error", () => {});
+    } catch (error) {
+      throw new BrokerError(gone ?? rabbitProblem(error, secrets));
+    }
+  };
+
+  /** Asks for one queue after the other, on one channel; a question that closed it gets an answer all the same. */
+  const work = async (left: Iterator<string>, found: Map<string, Depth | Problem>, signal: AbortSignal) => {
+    let own = idle.pop();
+    for (let next = left.next(); !next.done; next = left.next()) {
+      if (gone) throw new BrokerError(gone);
+      if (signal.aborted) break;
+      own ??= await channel();
+      try {
+        const { messageCount, consumerCount } = await own.checkQueue(next.value);
+        found.set(next.value, { ready: messageCount, consumers: consumerCount });
+      } catch (error) {
+        if (gone) throw new BrokerError(gone);
+        own = undefined;
+        found.set(next.value, rabbitProblem(error, secrets));
+      }
+    }
+    if (own !== undefined && !gone) idle.push(own);
+  };
+
+  return {
+    node,
+    lost,
+    get blocked() {
+      return blocked;
+    },
+    channel,
+    async depths(queues, signal) {
+      const found = new Map<string, Depth | Problem>();
+      const left = new Set(queues).values();
+      const workers = Math.min(channels, Math.ceil(queues.length / 4));
+      await abortable(Promise.all(Array.from({ length: workers }, () => work(left, found, signal))), signal);
+      return found;
+    },
+    destroy,
+  };
+}

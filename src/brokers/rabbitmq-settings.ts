@@ -1,0 +1,174 @@
+import { z } from "zod";
+import { duration } from "../api/duration.ts";
+import { cel, exactlyOne, setOf, text } from "../api/fields.ts";
+import { complain } from "../api/meta.ts";
+import { hasPassword } from "../api/redact.ts";
+import { secretReference } from "../api/secrets.ts";
+import { BrokerError } from "../core/contract.ts";
+import { decodePart, type HostPort, hostPort, parseHostPort } from "./host-port.ts";
+import { checkPairs, pairsRule, type Tls, tlsSettings } from "./tls.ts";
+
+const management = z.strictObject({
+  enabled: z
+    .boolean()
+    .default(true)
+    .describe("Without it only ready messages are seen: not what runs, nor who is busy. Example: `true`."),
+  url: text(2048)
+    .regex(/^https?:\/\/[^\s]+$/)
+    .meta({ must: "must be http://host:port, or https:// for TLS" })
+    .optional()
+    .describe(
+      "Address of the management API; absent: the host of `url`, port 15672, or with `amqps` https and port 15671. " +
+        "Example: `http://rabbitmq.shop:15672`.",
+    ),
+  username: text(256).optional().describe("User there; absent: that of AMQP. Example: `monitor`."),
+  passwordFrom: secretReference().optional().describe("Its password. Example: `{ env: RABBITMQ_MONITOR_PASSWORD }`."),
+  statisticsInterval: duration({ min: "1s", max: "10m" })
+    .prefault("5s")
+    .describe("RabbitMQ's `collect_statistics_interval`: so old its statistics may be. Example: `10s`."),
+});
+
+const places = ["url", "urlFrom"] as const;
+const withPassword = "must not carry a password: use `passwordFrom`";
+
+/** CEL: this address is not there, or carries no password. */
+const withoutPassword = (field: string) => {
+  const there = field
+    .split(".")
+    .map((_, at, parts) => parts.slice(0, at + 1).join("."))
+    .slice(1);
+  return `!(${there.map((one) => `has(${one})`).join(" && ")}) || !${field}.matches('^[a-z][a-z0-9+.-]*://[^@]*:[^@]*@')`;
+};
+
+/** What a QueueConnection says of RabbitMQ. Secrets are references. */
+export const rabbitSettings = z
+  .strictObject({
+    url: text(2048)
+      .regex(/^amqps?:\/\/[^\s]+$/)
+      .meta({ must: "must be amqp://host:port/vhost, or amqps:// for TLS" })
+      .optional()
+      .describe(
+        "Address without a password; `amqps://` turns TLS on. The path is the virtual host (`%2F` and none: `/`). " +
+          "Example: `amqp://rabbitmq.shop:5672/shop`.",
+      ),
+    urlFrom: secretReference()
+      .optional()
+      .describe("Instead of `url`: an address that may carry user and password. Example: `{ env: RABBITMQ_URL }`."),
+    nodes: setOf(hostPort("rabbitmq-0.shop:5672"))
+      .min(1)
+      .max(64)
+      .optional()
+      .describe('More nodes of the cluster: the first that answers is taken. Example: `["rabbitmq-1.shop:5672"]`.'),
+    vhost: text(256).optional().describe("Virtual host; absent: what the address says. Example: `shop`."),
+    username: text(256).optional().describe("User; absent, without a certificate: `guest`. Example: `worktide`."),
+    passwordFrom: secretReference()
+      .optional()
+      .describe("Where the password stands; read at each dial. Example: `{ env: RABBITMQ_PASSWORD }`."),
+    tls: tlsSettings("rabbitmq").optional().describe("Certificates. Example: `{ caFile: /etc/rabbitmq/ca.crt }`."),
+    management: management
+      .prefault({})
+      .describe("The management API: it tells what is in hand and who is busy. Example: `{ url: http://rabbitmq.shop:15672 }`."),
+  })
+  .superRefine((settings, context) => {
+    const { url, urlFrom, username, passwordFrom } = settings;
+    if ((url === undefined) === (urlFrom === undefined)) {
+      const found = url === undefined ? "none" : "`url` and `urlFrom`";
+      const message = `must have exactly one of \`url\`, \`urlFrom\`; found ${found}`;
+      complain(context, "one-rabbitmq-address", [], message, { unlessUnknown: true });
+    }
+    for (const [value, path] of [
+      [url, ["url"]],
+      [settings.management?.url, ["management", "url"]],
+    ] as const) {
+      if (value === undefined || !hasPassword(value)) continue;
+      complain(context, "no-password-in-url", [...path], withPassword);
+    }
+    if (url !== undefined && !hasPassword(url) && parseUrl(url) === undefined) {
+      complain(context, "rabbitmq-url", ["url"], "must be amqp://host:port/vhost, or amqps:// for TLS");
+    }
+    if (url?.startsWith("amqp://") && settings.tls) {
+      complain(context, "tls-url", ["url"], "must begin with amqps:// where `tls` is given", { unlessInvalid: ["url"] });
+    }
+    for (const [login, path] of [
+      [{ username, passwordFrom }, []],
+      [settings.management ?? {}, ["management"]],
+    ] as const) {
+      if ((login.username === undefined) === (login.passwordFrom === undefined)) continue;
+      const at = login.username === undefined ? "passwordFrom" : "username";
+      const other = login.username === undefined ? "username" : "passwordFrom";
+      complain(context, "user-and-password", [...path, at], `must come with \`${other}\``);
+    }
+    checkPairs(settings.tls, context);
+  })
+  .meta(
+    cel(
+      exactlyOne(places),
+      {
+        rule: `[${["self.url", "self.management.url"].map(withoutPassword).join(", ")}].all(fine, fine)`,
+        message: `\`url\` ${withPassword}`,
+      },
+      {
+        rule: "!has(self.url) || !has(self.tls) || self.url.startsWith('amqps://')",
+        message: "`url` must begin with amqps:// where `tls` is given",
+      },
+      { rule: "has(self.username) == has(self.passwordFrom)", message: "`username` must come with `passwordFrom`" },
+      {
+        rule: "!has(self.management) || has(self.management.username) == has(self.management.passwordFrom)",
+        message: "`management.username` must come with `management.passwordFrom`",
+      },
+      pairsRule,
+    ),
+  );
+
+/** As declared. */
+export type RabbitDeclared = z.output<typeof rabbitSettings>;
+
+/** As the broker gets them: each `xFrom` has become `x`, and the address may carry user and password. */
+export type RabbitSettings = Omit<RabbitDeclared, "urlFrom" | "passwordFrom" | "management" | "tls"> &
+  Readonly<{
+    password?: string;
+    tls?: Tls | undefined;
+    management: Omit<RabbitDeclared["management"], "passwordFrom"> & Readonly<{ password?: string }>;
+  }>;
+
+export type Login = Readonly<{ username: string; password: string }>;
+
+/** Where to dial, in order, and how to log in; without a login the client's certificate is it. */
+export type RabbitAddress = Readonly<{ nodes: readonly HostPort[]; tls: boolean; vhost: string; login?: Login }>;
+
+/** Throws BrokerError without quoting the address. */
+export function addressOf(settings: RabbitSettings): RabbitAddress {
+  const { url, username, password, tls } = settings;
+  const parsed = url === undefined ? undefined : parseUrl(url);
+  if (!parsed) throw new BrokerError({ kind: "invalid", message: "the address is not of the form amqp://host:port/vhost" });
+  if (tls && !parsed.tls)
+    throw new BrokerError({ kind: "invalid", message: "the address must begin with amqps:// where tls is given" });
+  const login = username === undefined || password === undefined ? parsed.login : { username, password };
+  const guest = tls?.certFile === undefined && tls?.cert === undefined ? { username: "guest", password: "guest" } : undefined;
+  const found = login ?? guest;
+  return {
+    nodes: [parsed.node, ...(settings.nodes ?? []).map(parseHostPort)],
+    tls: parsed.tls,
+    vhost: settings.vhost ?? parsed.vhost,
+    ...(found && { login: found }),
+  };
+}
+
+type ParsedUrl = Readonly<{ node: HostPort; tls: boolean; vhost: string; login?: Login }>;
+
+/** `amqp[s]://[user:password@]host[:port][/vhost]`, RabbitMQ's URI specification; query parameters are refused. */
+export function parseUrl(text: string): ParsedUrl | undefined {
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  const path = /^(?:\/([^/]*))?$/.exec(url.pathname);
+  if (!/^amqps?:$/.test(url.protocol) || url.hostname === "" || !path || url.search !== "" || url.hash !== "") return undefined;
+  const [vhost, username, password] = [path[1] ?? "", url.username, url.password].map(decodePart);
+  if (vhost === undefined || username === undefined || password === undefined) return undefined;
+  const tls = url.protocol === "amqps:";
+  return {
+    node: { host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port || (tls ? 5671 : 5672)) },
+    tls,
+    vhost: vhost === "" ? "/" : vhost,
+    ...(username !== "" && { login: { username, password } }),
+  };
+}

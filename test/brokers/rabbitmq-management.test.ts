@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { after, before, describe, it } from "node:test";
+import { skipWithoutRabbit, startRabbit, type TestRabbit } from "../support/rabbitmq.ts";
+import { openLab } from "../support/rabbitmq-lab.ts";
+import { type RabbitClient, rabbitClient } from "../support/rabbitmq-producer.ts";
+
+const skip = await skipWithoutRabbit();
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+const json =
+  (body: unknown): Answer =>
+  (_request, response) =>
+    response.writeHead(200, { "content-type": "application/json" }).end(typeof body === "string" ? body : JSON.stringify(body));
+
+/** A management API that answers as a test says, beside a real AMQP: what proxies, restarts and old bugs make of it. */
+async function standIn(answer: Answer) {
+  const asked: IncomingMessage[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request);
+    answer(request, response);
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    asked,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+describe("the management API of RabbitMQ", { skip }, () => {
+  let server: TestRabbit;
+  let producer: RabbitClient;
+  before(async () => {
+    server = await startRabbit();
+    producer = await rabbitClient(server.url);
+    await producer.make("mails");
+    await producer.put("mails", 2);
+  });
+  after(async () => {
+    producer.destroy();
+    await server.stop();
+  });
+
+  const row = (fields: object) => [{ name: "mails", type: "classic", state: "running", ...fields }];
+  for (const [what, answer, why] of [
+    ["has no numbers yet", json(row({})), /no statistics/],
+    ["tells negative ones", json(row({ messages_ready: -4, messages_unacknowledged: -1 })), /no statistics/],
+    ["tells fractions", json(row({ messages_ready: 0.5, messages_unacknowledged: 1e300 })), /no statistics/],
+    ["is a login page", (_, response) => response.writeHead(200, { "content-type": "text/html" }).end("<html>"), /not JSON/],
+    ["is a gateway without a server", (_, response) => response.writeHead(502).end("bad gateway"), /status 502/],
+    ["is cut off in the middle", json('[{"name": "mai'), /broken JSON/],
+    ["is another API", json({ error: "no" }), /no list/],
+    ["says nothing", () => {}, /no answer/],
+  ] as readonly (readonly [string, Answer, RegExp])[]) {
+    it(`that ${what} is no empty queue: what waits comes by AMQP, and what runs is not known`, async () => {
+      await using management = await standIn(answer);
+      await using lab = await openLab(server, { management: { url: management.url } });
+      const { waiting, running, runningUnknown } = await lab.read({ queue: "mails" });
+      assert.deepEqual([waiting, running], [2, undefined]);
+      assert.match(runningUnknown ?? "", why);
+    });
+  }
+
+  it("that says a queue is down makes it unknown, not missing and not empty", async () => {
+    await using management = await standIn(json(row({ state: "down" })));
+    await using lab = await openLab(server, { management: { url: management.url } });
+    const { kind, message } = await lab.problem({ queue: "mails" });
+    assert.deepEqual([kind, message], ["unreachable", "queue 'mails' is down"]);
+  });
+
+  it("that sends us elsewhere is not followed: a login goes only where it was given for", async () => {
+    await using other = await standIn(json([]));
+    await using management = await standIn((_, response) =>
+      response.writeHead(302, { location: `${other.url}/api/queues` }).end(),
+    );
+    await using lab = await openLab(server, { management: { url: management.url } });
+    assert.equal((await lab.read({ queue: "mails" })).running, undefined);
+    assert.equal(other.asked.length, 0);
+    assert.match(management.asked[0]?.headers.authorization ?? "", /^Basic /);
+  });
+
+  it("with a login of its own never gets that of AMQP", async () => {
+    await using management = await standIn(json(row({ messages_ready: 1, messages_unacknowledged: 1 })));
+    const settings = { url: management.url, username: "monitor", passwordFrom: { env: "P" } };
+    await using lab = await openLab(server, { management: settings, username: "guest", password: "guest" });
+    await lab.read({ queue: "mails" });
+    assert.equal(management.asked[0]?.headers.authorization, undefined, "without its password it has no login at all");
+  });
+
+  it("that is down is asked less and less often, and is back by itself", async () => {
+    let up = false;
+    await using management = await standIn((request, response) =>
+      up ? json(row({ messages_ready: 2, messages_unacknowledged: 1 }))(request, response) : response.writeHead(500).end(),
+    );
+    await using lab = await openLab(server, { management: { url: management.url } });
+    for (let i = 0; i < 20; i++) assert.equal((await lab.read({ queue: "mails" })).waiting, 2);
+    const lists = () => management.asked.filter(({ url }) => url?.includes("enable_queue_totals")).length;
+    assert.equal(lists(), 1);
+    up = true;
+    assert.equal((await lab.reading("it is back", { queue: "mails" }, ({ running }) => running === 1)).waiting, 2);
+  });
+
+  it("that is turned off is not asked", async () => {
+    await using management = await standIn(json([]));
+    await using lab = await openLab(server, { management: { url: management.url, enabled: false } });
+    const { waiting, runningUnknown } = await lab.read({ queue: "mails" });
+    assert.deepEqual([waiting, runningUnknown], [2, "the management API is turned off"]);
+    assert.equal((await lab.problem({ queue: "none" })).kind, "missing");
+    assert.equal((await lab.read({ queue: "mails" })).waiting, 2, "the channel that closed is another one by now");
+    assert.equal(management.asked.length, 0);
+  });
+});
