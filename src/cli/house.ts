@@ -6,6 +6,7 @@ import { createLedger, type Ledger } from "../control/ledger.ts";
 import type { LoopHouse } from "../control/worker-loop.ts";
 import type { Readiness } from "../control/worker-snapshot.ts";
 import { createObserver } from "../observe/create-observer.ts";
+import type { Observer } from "../observe/observer.ts";
 import { openFileSink } from "../telemetry/file-sink.ts";
 import type { Log } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
@@ -50,6 +51,7 @@ export interface House extends AsyncDisposable {
   /** Where page, API and metrics are served. */
   readonly url: string;
   readonly controller: Controller;
+  readonly observer: Observer;
   readonly ledger: Ledger;
   readonly metrics: Metrics;
   failed(doing: string, cause: unknown): void;
@@ -131,6 +133,7 @@ export async function openHouse(options: HouseOptions, world: World): Promise<Ho
   return {
     url: listening.url,
     controller,
+    observer,
     ledger,
     metrics,
     failed,

@@ -1,11 +1,13 @@
 import type { ParsedObject } from "../api/object.ts";
 import { connectionKey, type QueueConnection, type ScaledWorker } from "../api/resolve.ts";
+import { type KeyReference, keyReferences } from "../api/secrets.ts";
 import type { ScaledWorkerStatus } from "../api/status.ts";
 import type { Controller } from "../control/controller.ts";
+import type { ObservedStatus } from "../kube/status.ts";
 import type { WatchList } from "../kube/watch-list.ts";
 
 /** A ScaledWorker as the API server has it. */
-export type WorkerObject = Readonly<{ parsed: ParsedObject; status: ScaledWorkerStatus }>;
+export type WorkerObject = Readonly<{ parsed: ParsedObject; status: ScaledWorkerStatus; observed: ObservedStatus }>;
 
 export type Watches = Readonly<{
   workers: WatchList<WorkerObject>;
@@ -19,6 +21,8 @@ export type DeclaredHouse = Readonly<{
   controller: Pick<Controller, "put" | "drop">;
   /** Something of this worker is different: its spec is in force, was refused, or it is gone. */
   changed: (key: string) => void;
+  /** Follows what a connection refers to, Secrets and ConfigMaps, until the returned function is called. */
+  follow: (reference: KeyReference) => () => void;
   failed: (doing: string, cause: unknown) => void;
 }>;
 
@@ -36,8 +40,10 @@ export interface Declarations extends AsyncDisposable {
 const atOnce = 100;
 
 /** Call it when all lists are synced: a connection that was not listed yet is none that is missing. */
-export function followDeclarations({ watches, controller, changed, failed }: DeclaredHouse): Declarations {
+export function followDeclarations({ watches, controller, changed, follow, failed }: DeclaredHouse): Declarations {
   const connections = new Map<string, QueueConnection>();
+  /** By connection: how to stop following what it refers to. */
+  const following = new Map<string, readonly (() => void)[]>();
   const usedBy = new Map<string, Set<string>>();
   const inForce = new Map<string, ScaledWorker>();
   const waiting = new Set<string>();
@@ -96,7 +102,12 @@ export function followDeclarations({ watches, controller, changed, failed }: Dec
     const before = connections.get(key);
     if (object === undefined) connections.delete(key);
     else if (object.connection !== undefined) connections.set(key, object.connection);
-    if (connections.get(key)?.digest === before?.digest) return;
+    const present = connections.get(key);
+    if (present?.digest === before?.digest) return;
+    const former = following.get(key) ?? [];
+    if (present === undefined) following.delete(key);
+    else following.set(key, keyReferences(present.settings, present.namespace).map(follow));
+    for (const stop of former) stop();
     for (const user of usedBy.get(key) ?? []) ask(user);
   };
 
@@ -116,7 +127,7 @@ export function followDeclarations({ watches, controller, changed, failed }: Dec
     settled: async () => working,
     async [Symbol.asyncDispose]() {
       stopped = true;
-      for (const stop of stops) stop();
+      for (const stop of [...stops, ...[...following.values()].flat()]) stop();
       await working;
     },
   };

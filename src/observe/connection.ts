@@ -42,6 +42,8 @@ export interface Connection {
   proven(): void;
   /** Whoever uses it now may have mended its credential. */
   nudge(): void;
+  /** Its secret may have changed: looks now. */
+  checkSettings(): void;
   close(): Promise<void>;
 }
 
@@ -181,6 +183,7 @@ export function createConnection(
 
   /** A file or a secret may have changed under a connection that still works, or that was turned away. */
   const lookAtSettings = () => {
+    clearTimeout(checking);
     if (closed || (current === undefined && !isOfCredential(problem?.kind))) return;
     armCheck(current === undefined ? authCheckMs : house.settingsCheckMs);
     if (attempt !== undefined) return;
@@ -215,6 +218,7 @@ export function createConnection(
       failures = 0;
       refusals = 0;
     },
+    checkSettings: lookAtSettings,
     nudge() {
       if (!isOfCredential(problem?.kind) || attempt !== undefined) return;
       clearTimeout(waiting);

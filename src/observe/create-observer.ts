@@ -94,6 +94,9 @@ export function createObserver(options: ObserverOptions): Observer {
       };
     },
     connections: () => [...shared.values()].map(stateOf),
+    checkSettings() {
+      for (const { rounds } of shared.values()) rounds.checkSettings();
+    },
     async [Symbol.asyncDispose]() {
       disposed = true;
       for (const each of shared.values()) end(each);

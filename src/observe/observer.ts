@@ -70,6 +70,8 @@ export interface Observer extends AsyncDisposable {
   /** Starts to read a trigger. The listener is called after every read of it, in the order of the reads. */
   watch(watch: Watch, listener: (observed: Observed) => void): Watching;
   connections(): readonly ConnectionState[];
+  /** A secret may have changed: every connection looks at its settings now. */
+  checkSettings(): void;
 }
 
 /** One call of a scaler, for metrics. */

@@ -25,6 +25,8 @@ export interface Rounds {
   size(): number;
   up(): boolean;
   problem(): (Problem & { since: number }) | undefined;
+  /** See Observer.checkSettings. */
+  checkSettings(): void;
   figures(): Readonly<{ rounds: number; lastRoundMs?: number; lastRoundAt?: number }>;
   close(): Promise<void>;
 }
@@ -148,6 +150,7 @@ export function createRounds(broker: AnyBroker, source: () => ConnectionSource, 
     },
     size: groups.size,
     up: () => connection.link() !== undefined,
+    checkSettings: () => connection.checkSettings(),
     problem: connection.problem,
     figures: () => ({ rounds, ...last }),
     async close() {

@@ -1,0 +1,11 @@
+import { apiVersion } from "../api/meta.ts";
+import type { Kind } from "../kube/kube.ts";
+
+export const scaledWorkerKind: Kind = { apiVersion, kind: "ScaledWorker", plural: "scaledworkers", namespaced: true };
+export const connectionKind: Kind = { apiVersion, kind: "QueueConnection", plural: "queueconnections", namespaced: true };
+export const clusterConnectionKind: Kind = {
+  apiVersion,
+  kind: "ClusterQueueConnection",
+  plural: "clusterqueueconnections",
+  namespaced: false,
+};
