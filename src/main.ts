@@ -104,6 +104,45 @@ Examples:
     )
     .action(async (options) => ended(await (await import("./cli/run.ts")).runCommand(options, world)));
   command(
+    "controller",
+    "size what the ScaledWorkers of a cluster declare, until SIGTERM",
+    "  worktide controller\n  worktide controller --kubeconfig ~/.kube/config --namespaces shop,mail",
+  )
+    .addOption(new Option("--namespaces <names>", "only these, with commas between (env: WORKTIDE_NAMESPACES; default: all)"))
+    .addOption(new Option("--kubeconfig <path>", "credentials (env: KUBECONFIG; default: those of the pod, else ~/.kube/config)"))
+    .addOption(new Option("--context <name>", "context of the kubeconfig (env: WORKTIDE_CONTEXT; default: the current one)"))
+    .addOption(new Option("--listen <host:port>", "page, API, metrics, probes (env: WORKTIDE_LISTEN; default: 0.0.0.0:8484)"))
+    .addOption(new Option("--allow-host <name...>", "names besides addresses and localhost that the page may be asked for by"))
+    .addOption(
+      new Option(
+        "--lease-name <name>",
+        "Lease that replicas elect their leader by (env: WORKTIDE_LEASE_NAME; default: worktide)",
+      ),
+    )
+    .addOption(
+      new Option("--lease-namespace <name>", "where it is (env: WORKTIDE_LEASE_NAMESPACE; default: that of the credentials)"),
+    )
+    .addOption(
+      new Option(
+        "--lease-duration <duration>",
+        "how long a leader that is gone still leads (env: WORKTIDE_LEASE_DURATION; default: 15s)",
+      ),
+    )
+    .addOption(new Option("--identity <name>", "name of this replica (env: WORKTIDE_IDENTITY, POD_NAME; default: the host's)"))
+    .addOption(new Option("--webhook <host:port>", "answer admission reviews there (env: WORKTIDE_WEBHOOK; default: off)"))
+    .addOption(
+      new Option(
+        "--webhook-cert-dir <path>",
+        "folder with tls.crt and tls.key (env: WORKTIDE_WEBHOOK_CERT_DIR; default: own certificate)",
+      ),
+    )
+    .addOption(new Option("--history <file>", "append all that is seen, decided and done, as JSON lines"))
+    .addOption(new Option("--log-level <level>", "error, warn, info or debug (env: WORKTIDE_LOG_LEVEL; default: info)"))
+    .addOption(
+      new Option("--log-format <format>", "pretty or json (env: WORKTIDE_LOG_FORMAT; default: pretty on a terminal, else json)"),
+    )
+    .action(async (options) => ended(await (await import("./cli/controller.ts")).controllerCommand(options, world)));
+  command(
     "check",
     "say all that is wrong with a file, changing nothing",
     "  worktide check -f worktide.yaml\n  worktide check -f worktide.yaml --json",

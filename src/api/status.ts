@@ -42,8 +42,6 @@ const trigger = z.strictObject({
     .describe(
       "`Fresh`: read in time. `Stale`: it fails, and its last good reading is held. `Unknown`: never read. Example: `Fresh`.",
     ),
-  active: z.boolean().optional().describe("It has more jobs than its `activation`; absent while not known. Example: `true`."),
-  wants: size().describe("Replicas that it asked for in the last decision. Example: `4`."),
   message: text(1024, 0).optional().describe("What is wrong with it. Example: `connection refused`."),
 });
 
@@ -73,6 +71,13 @@ export const scaledWorkerStatus = z.strictObject({
     .describe("The triggers, one of each `name`."),
   lastScaleTime: time().describe("When the size was last changed. Example: `2026-12-24T18:00:00Z`."),
   lastDecision: lastDecision.optional().describe("The last decision that changed the size."),
+  size: z
+    .strictObject({
+      replicas: whole(0, 100_000).describe("Replicas asked of the target, by anyone. Example: `4`."),
+      zeroBy: text(316).optional().describe("Who set it to zero, while it is: then it is left there. Example: `kubectl`."),
+    })
+    .optional()
+    .describe("The size of the target when it was last seen: a controller that starts tells by it who changed it since."),
   originalReplicas: size().describe("With `onDelete: Restore`: the size that the target had before. Example: `3`."),
 });
 

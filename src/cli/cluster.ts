@@ -2,13 +2,13 @@ import { hostname } from "node:os";
 import { scalers } from "../../scalers/index.ts";
 import { defineApi } from "../api/define.ts";
 import { apiVersion } from "../api/meta.ts";
-import type { ScaledWorker } from "../api/resolve.ts";
 import type { SecretReaders } from "../api/secrets.ts";
 import { brokers } from "../brokers/brokers.ts";
-import { followDeclarations } from "../cluster/declared.ts";
+import { type Declarations, followDeclarations } from "../cluster/declared.ts";
 import { scaledWorkerKind } from "../cluster/kinds.ts";
 import { createPublisher } from "../cluster/publisher.ts";
 import { meaningOf, refusalOf } from "../cluster/status.ts";
+import { createTargets } from "../cluster/targets.ts";
 import { watchDeclared } from "../cluster/watches.ts";
 import type { ControllerConfig } from "../config.ts";
 import { type Access, findAccess } from "../kube/access.ts";
@@ -18,9 +18,8 @@ import { fenced } from "../kube/fenced.ts";
 import { contend } from "../kube/lease.ts";
 import { createReferences, type References } from "../kube/references.ts";
 import { createStatusWriter } from "../kube/status.ts";
-import { createTargets } from "../cluster/targets.ts";
-import { keepSecret, redactor } from "../telemetry/redact.ts";
 import type { Log } from "../telemetry/log.ts";
+import { keepSecret, redactor } from "../telemetry/redact.ts";
 import { openHouse, openRecord } from "./house.ts";
 import { UsageError } from "./usage-error.ts";
 import type { World } from "./world.ts";
@@ -34,6 +33,9 @@ export type ClusterOptions = Readonly<{
   log: Log;
 }>;
 
+/** Workers that come and go within so many ms are listed once. */
+const listMs = 500;
+
 /** A controller in a cluster. */
 export interface RunningController {
   readonly url: string;
@@ -44,90 +46,158 @@ export interface RunningController {
 
 /**
  * Puts the house together: watches → declarations → loops → targets, and status and events back. Every replica does all of
- * it, the leader alone writes: whoever follows it knows what it knew.
+ * it, and the leader alone writes: so whoever follows it knows what it knew.
  */
 export async function startController(options: ClusterOptions, world: World): Promise<RunningController> {
   const { config, log } = options;
   const { namespaces } = config;
-  const problem = (cause: unknown) => log.warn({ err: cause }, "the API server could not be asked");
-  const kube = await createClient({
-    access: await accessOf(config, world),
-    userAgent: `worktide/${world.version}`,
-    clock: world.now,
-    onProblem: problem,
-  });
+  await using stack = new AsyncDisposableStack();
+  const onProblem = (cause: unknown) =>
+    log.warn({ reason: cause instanceof Error ? cause.message : String(cause) }, "API server");
+  const client = stack.use(await connect(config, onProblem, world));
   const identity = config.identity ?? world.env["POD_NAME"] ?? hostname();
-  const lease = contend({
-    kube,
-    namespace: config.leaseNamespace ?? kube.namespace,
-    name: config.leaseName,
-    identity,
-    durationMs: config.leaseDuration,
-    clock: world.now,
-    onProblem: problem,
-    settle: () => writer.settled(),
-  });
-  const writer = fenced(kube, lease.fence);
-  const events = createEvents({
-    kube: writer,
-    controller: "worktide.dev/controller",
-    instance: identity,
-    redact: redactor.redact,
-    clock: world.now,
-    onProblem: problem,
-  });
-  const status = createStatusWriter({
-    kube: writer,
-    kind: scaledWorkerKind,
-    observed: (key) => watches.workers.get(key)?.observed,
-    meaning: meaningOf,
-    clock: world.now,
-    onProblem: problem,
-  });
+  const lease = stack.use(
+    contend({
+      kube: client,
+      namespace: config.leaseNamespace ?? client.namespace,
+      name: config.leaseName,
+      identity,
+      durationMs: config.leaseDuration,
+      clock: world.now,
+      onProblem,
+      settle: () => kube.settled(),
+    }),
+  );
+  const kube = fenced(client, lease.fence);
+  const told = { kube, clock: world.now, onProblem };
+  const events = stack.use(
+    createEvents({ ...told, controller: "worktide.dev/controller", instance: identity, redact: redactor.redact }),
+  );
+  const status = stack.use(
+    createStatusWriter({
+      ...told,
+      kind: scaledWorkerKind,
+      observed: (key) => watches.workers.get(key)?.observed,
+      meaning: meaningOf,
+    }),
+  );
   const api = defineApi(scalers, brokers);
-  const watches = watchDeclared({ kube, api, namespaces, fingerprint: status.fingerprint, onProblem: problem });
-  const references = createReferences({ kube, keepSecret, onProblem: problem });
-  const record = await openRecord(options.history, world);
-  const targets = createTargets({
-    kube: writer,
-    namespaces,
-    clock: world.now,
-    status: (key) => watches.workers.get(key)?.status ?? {},
-    changed: (key) => publisher.touch(key),
-    notice: (key, notice) => publisher.notice(key, notice),
-    failed: (doing, cause) => house.failed(doing, cause),
-    onProblem: problem,
-  });
-  const regarding = (key: string) => {
-    const { namespace, name, uid } = watches.workers.get(key)?.parsed ?? { namespace: "", name: key, uid: "" };
+  const watches = watchDeclared({ kube, api, namespaces, fingerprint: status.fingerprint, onProblem });
+  for (const list of [watches.workers, watches.connections, watches.clusterConnections]) if (list) stack.use(list);
+  const references = stack.use(createReferences({ kube, keepSecret, onProblem }));
+  const record = stack.use(await openRecord(options.history, world));
+  const targets = stack.use(
+    createTargets({
+      ...told,
+      namespaces,
+      status: (key) => watches.workers.get(key)?.status,
+      changed: (key) => publisher.touch(key),
+      notice: (key, notice) => publisher.notice(key, notice),
+    }),
+  );
+  const identityOf = (key: string) => {
+    const { namespace = "", name = key, uid = "" } = watches.workers.get(key)?.parsed ?? {};
     return { namespace, name, uid };
   };
-  const publisher = createPublisher({
-    snapshot: (key) => house.ledger.briefOf(key),
-    refused: (key) => refusalOf(watches.workers.get(key)?.parsed),
-    published: (key) => watches.workers.get(key)?.status,
-    target: (key) => targetOf(declarations?.worker(key)),
-    memory: (key) => targets.memory(key),
-    write: (key, next) => status.write(regarding(key), next),
-    notify: (key, notice) => events.emit({ regarding: { apiVersion, kind: "ScaledWorker", ...regarding(key) }, ...notice }),
-    mayWrite: () => lease.isLeader(),
-  });
-  const house = await openHouse(
-    {
-      listen: config.listen,
-      hosts: options.hosts,
-      record,
-      log,
-      readers: readersOf(references),
-      openTarget: async (worker) => targets.open(worker),
-      mayAct: () => lease.isLeader(),
-      scaled: (key, { decision, applied }) => publisher.scaled(key, decision, applied.size),
-      ready: () => (declarations === undefined ? { ready: false, message: "listing what is declared" } : { ready: true, message: "ready" }),
-    },
-    world,
+  const publisher = stack.use(
+    createPublisher({
+      snapshot: (key) => house.ledger.briefOf(key),
+      refused: (key) => refusalOf(watches.workers.get(key)?.parsed),
+      published: (key) => watches.workers.get(key)?.status,
+      target: (key) => {
+        const spec = house.controller.find(key)?.worker.target;
+        return { name: spec?.kind === "scale" ? spec.ref.name : "", memory: targets.memory(key) };
+      },
+      write: (key, next) => status.write(identityOf(key), next),
+      notify: (key, notice) =>
+        events.emit({ ...notice, regarding: { apiVersion, kind: scaledWorkerKind.kind, ...identityOf(key) } }),
+      mayWrite: () => lease.isLeader(),
+    }),
   );
-  house.ledger.subscribe((hint) => {
-    if ("namespace" in (hint as { worker: object }).worker) publisher.touch(keyOfHint(hint));
+  let declarations: Declarations | undefined;
+  const house = stack.use(
+    await openHouse(
+      {
+        log,
+        record,
+        listen: config.listen,
+        hosts: options.hosts,
+        readers: readersOf(references),
+        openTarget: async (worker) => targets.open(worker),
+        mayAct: () => lease.isLeader(),
+        scaled: (key, { decision, applied }) => publisher.scaled(key, decision, applied.size),
+        ready: () =>
+          declarations === undefined
+            ? { ready: false, message: "what is declared is being listed" }
+            : { ready: true, message: "ready" },
+      },
+      world,
+    ),
+  );
+  const { controller, ledger, observer } = house;
+  const all = () => controller.managed();
+  stack.defer(() => controller.close(() => {}));
+  stack.defer(
+    ledger.subscribe((hint) => {
+      if ("worker" in hint) publisher.touch(`${hint.worker.namespace}/${hint.worker.name}`);
+    }),
+  );
+  stack.defer(
+    lease.onChange((leads) => {
+      log.info({ identity, leads, holder: lease.holder() }, leads ? "leads" : "stands by");
+      if (!leads) return;
+      for (const { loop } of all()) loop.ask();
+      publisher.touchAll(all().map(({ worker }) => worker.key));
+    }),
+  );
+  let listing: NodeJS.Timeout | undefined;
+  const relist = () => {
+    listing = undefined;
+    for (const gone of ledger.declared()) record.forget(gone);
+  };
+  stack.defer(() => clearTimeout(listing));
+  const end = stack.move();
+  void Promise.all([watches.workers.synced, watches.connections.synced, watches.clusterConnections?.synced]).then(() => {
+    if (end.disposed) return;
+    declarations = followDeclarations({
+      watches,
+      controller,
+      changed(key) {
+        if (watches.workers.get(key) === undefined) publisher.forget(key);
+        else publisher.touch(key);
+        listing ??= setTimeout(relist, listMs);
+      },
+      follow: ({ kind, namespace, name }) => references.use({ kind, namespace, name }, () => observer.checkSettings()),
+      failed: house.failed,
+    });
+    end.use(declarations);
+    log.info({ workers: watches.workers.size, connections: watches.connections.size }, "what is declared is known");
   });
-  let declarations: ReturnType<typeof followDeclarations> | undefined;
+  return {
+    url: house.url,
+    identity,
+    async close() {
+      // First, and at once: the next leader waits for it. From now on nothing is written.
+      await lease[Symbol.asyncDispose]();
+      await end.disposeAsync();
+    },
+  };
+}
+
+async function connect({ kubeconfig, context }: ControllerConfig, onProblem: (cause: unknown) => void, world: World) {
+  const found = await findAccess({ ...world.env, ...(kubeconfig !== undefined && { KUBECONFIG: kubeconfig }) });
+  if (found === undefined) {
+    throw new UsageError("found no cluster: run it in a pod, or name a kubeconfig with --kubeconfig or KUBECONFIG", 1);
+  }
+  const access: Access = "kubeconfig" in found && context !== undefined ? { ...found, context } : found;
+  return createClient({ access, userAgent: `worktide/${world.version}`, clock: world.now, onProblem });
+}
+
+/** Whoever may write a QueueConnection must not read the environment and files of the controller by it. */
+function readersOf(references: References): SecretReaders {
+  return {
+    env: () => undefined,
+    file: async () => undefined,
+    key: ({ kind, namespace, name, key }, signal) => references.value({ kind, namespace, name }, key, signal),
+  };
 }

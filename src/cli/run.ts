@@ -108,7 +108,7 @@ export function logOf({ logLevel, logFormat }: Pick<Config, "logLevel" | "logFor
   });
 }
 
-function untilStopped(stop: AbortSignal): Promise<void> {
+export function untilStopped(stop: AbortSignal): Promise<void> {
   return new Promise((done) => {
     if (stop.aborted) done();
     else stop.addEventListener("abort", () => done(), { once: true });

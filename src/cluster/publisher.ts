@@ -1,7 +1,8 @@
 import type { ScaledWorkerStatus, StatusCondition } from "../api/status.ts";
 import type { WorkerSnapshot } from "../control/worker-snapshot.ts";
 import type { Decision } from "../core/decision.ts";
-import { type Refused, refusedWorker, saysTheSame, statusOf } from "./status.ts";
+import type { TargetNotice } from "../targets/target.ts";
+import { meaningOf, type Refused, refusedWorker, type Scaled, statusOf } from "./status.ts";
 
 /** What an event of the API server tells; `action` is what was done or found. */
 export type Notice = Readonly<{ type: "Normal" | "Warning"; reason: string; action: string; note: string }>;
@@ -10,8 +11,7 @@ export type PublisherHouse = Readonly<{
   snapshot: (key: string) => WorkerSnapshot | undefined;
   /** Its newest spec, where that has an error. */
   refused: (key: string) => Refused | undefined;
-  /** Name of what is scaled. */
-  target: (key: string) => string;
+  target: (key: string) => Scaled;
   /** The status as the API server has it. */
   published: (key: string) => ScaledWorkerStatus | undefined;
   /** The newest status of a worker takes the place of one that still waits to be written. */
@@ -26,6 +26,8 @@ export interface Publisher extends Disposable {
   /** It may stand differently now. */
   touch(key: string): void;
   scaled(key: string, decision: Decision, size: number): void;
+  /** Something happened to its target. */
+  notice(key: string, notice: TargetNotice): void;
   /** All of them, as after this process became the leader. */
   touchAll(keys: Iterable<string>): void;
   forget(key: string): void;
@@ -66,7 +68,7 @@ export function createPublisher(house: PublisherHouse): Publisher {
     else unsettled.add(key);
     // A controller that has just begun knows less than what is written there: nothing is to turn for that.
     const begins = refused === undefined && seen.decision === undefined && before?.observedGeneration === seen.generation;
-    if (begins || (before !== undefined && saysTheSame(before, status))) return;
+    if (begins || (before !== undefined && isSame(before, status))) return;
     for (const notice of noticesOf(before, status)) house.notify(key, notice);
     told.set(key, status);
     house.write(key, status);
@@ -86,6 +88,9 @@ export function createPublisher(house: PublisherHouse): Publisher {
       touch(key);
       if (house.mayWrite()) house.notify(key, { type: "Normal", reason: scaleReason(from, to), action: "Scale", note: summary });
     },
+    notice(key, { reason, message }) {
+      if (house.mayWrite()) house.notify(key, { type: "Warning", reason, action: "Watch", note: message });
+    },
     forget(key) {
       told.delete(key);
       dirty.delete(key);
@@ -97,6 +102,8 @@ export function createPublisher(house: PublisherHouse): Publisher {
     },
   };
 }
+
+const isSame = (a: ScaledWorkerStatus, b: ScaledWorkerStatus) => JSON.stringify(meaningOf(a)) === JSON.stringify(meaningOf(b));
 
 function scaleReason(from: number, to: number): string {
   if (to === 0) return "ScaledToZero";

@@ -1,3 +1,4 @@
+import type { ParsedObject } from "../api/object.ts";
 import { type ScaledWorkerStatus, type StatusCondition, workerConditions } from "../api/status.ts";
 import type { Condition } from "../control/conditions.ts";
 import type { TriggerSnapshot, WorkerSnapshot } from "../control/worker-snapshot.ts";
@@ -21,6 +22,9 @@ export type Seen = Pick<
   "generation" | "generatedAt" | "pool" | "decision" | "lastChange" | "changes" | "triggers" | "conditions"
 >;
 
+/** What is scaled: its name, for `kubectl get`, and what of it must outlive this process. */
+export type Scaled = Readonly<{ name: string; memory?: ScaledWorkerStatus["size"] | undefined }>;
+
 /** A spec that cannot be put in force. */
 export type Refused = Readonly<{ generation: number; message: string }>;
 
@@ -37,10 +41,9 @@ export function refusedWorker(before: Seen | undefined, { generation, message }:
  * The status of a ScaledWorker as it is now. Live figures (backlog, ages) are not in it, they are for metrics, page and
  * `explain`: so it differs from the one before only when something turned. Conditions take the time of their last flip
  * over from `published`, whoever wrote that one.
- *
- * @param target Name of what is scaled, for `kubectl get`.
  */
-export function statusOf(seen: Seen, target: string, published: ScaledWorkerStatus = {}): ScaledWorkerStatus {
+export function statusOf(seen: Seen, { name: target, memory }: Scaled, published: ScaledWorkerStatus = {}): ScaledWorkerStatus {
+  const size = memory ?? published.size;
   const { generation, pool, decision, lastChange, changes } = seen;
   const { lastScaleTime, lastDecision, originalReplicas } = published;
   const change = lastChange && changes.find(({ from, to }) => from === lastChange.from && to === lastChange.to);
@@ -65,6 +68,7 @@ export function statusOf(seen: Seen, target: string, published: ScaledWorkerStat
           },
         }
       : lastDecision && { lastDecision }),
+    ...(size && { size }),
     ...(originalReplicas !== undefined && { originalReplicas }),
   };
 }
@@ -101,12 +105,15 @@ function telling(conditions: readonly Condition[]): string {
   return active?.reason ?? "Starting";
 }
 
-/** Whether two statuses say the same, but for words and times that move by themselves. */
-export function saysTheSame(a: ScaledWorkerStatus, b: ScaledWorkerStatus): boolean {
-  return mark(a) === mark(b);
+/** What a status says, without words and times that move by themselves: while it is equal there is nothing to write. */
+export function meaningOf({ conditions = [], triggers = [], lastDecision: _, ...rest }: ScaledWorkerStatus): unknown {
+  const turned = conditions.map(({ type, status, reason, observedGeneration }) => [type, status, reason, observedGeneration]);
+  return [rest, turned, triggers.map(({ name, type, state }) => [name, type, state])];
 }
 
-function mark({ conditions = [], triggers = [], lastDecision: _, ...rest }: ScaledWorkerStatus): string {
-  const turned = conditions.map(({ type, status, reason, observedGeneration }) => [type, status, reason, observedGeneration]);
-  return JSON.stringify([rest, turned, triggers.map(({ name, type, state }) => [name, type, state])]);
+/** Why the newest spec cannot be put in force; undefined where it can. */
+export function refusalOf(object: ParsedObject | undefined): Refused | undefined {
+  if (object === undefined || object.worker !== undefined || object.deleting) return undefined;
+  const errors = object.findings.filter(({ severity }) => severity === "error").map(({ message }) => message);
+  return { generation: object.generation, message: errors.join("; ").slice(0, longestMessage) };
 }

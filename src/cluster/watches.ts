@@ -23,7 +23,9 @@ export function watchDeclared({ kube, api, namespaces, fingerprint, onProblem }:
   const where = namespaces === undefined ? {} : { namespaces };
   const follow = <Slim>(kind: Kind, everywhere: boolean, slim: (parsed: ParsedObject, object: Declared) => Slim) => {
     const { parse, forget } = createParser(api, kind);
-    const list = watchList(kube, { kind, ...(everywhere ? {} : where) }, (object: Declared) => slim(parse(object), object), { onProblem });
+    const list = watchList(kube, { kind, ...(everywhere ? {} : where) }, (object: Declared) => slim(parse(object), object), {
+      onProblem,
+    });
     list.onChange((key, now) => now === undefined && forget(key));
     return list;
   };

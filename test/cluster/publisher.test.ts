@@ -17,7 +17,7 @@ function rig(t: TestContext) {
   const notices: Notice[] = [];
   const publisher = createPublisher({
     snapshot: () => state.worker,
-    target: () => "mails",
+    target: () => ({ name: "mails" }),
     refused: () => given.refused,
     published: () => given.published,
     write: (_, status) => written.push(status),
