@@ -42,8 +42,7 @@ function begin(t: TestContext) {
   const { house, failures } = fakeHouse(time, source.watch);
   const wallClock = () => wallStart + time.now() - 1_000_000;
   const controller = createController({
-    observer: { watch: source.watch, connections: () => [],
-    checkSettings: () => {}, [Symbol.asyncDispose]: async () => {} },
+    observer: { watch: source.watch, connections: () => [], checkSettings: () => {}, [Symbol.asyncDispose]: async () => {} },
     brokers: new Map(brokers.map((broker) => [broker.type, broker])),
     readers: { env: () => undefined, file: async () => "" },
     wallClock,
