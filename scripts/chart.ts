@@ -4,10 +4,10 @@ import { Document, isMap, isScalar, type YAMLMap } from "yaml";
 import { z } from "zod";
 import type { JsonSchema } from "../src/api/json-schema.ts";
 import type { Page } from "../src/api/reference.ts";
-import { ruleGroups } from "../src/install/alerts.ts";
 import { dashboard } from "../src/install/dashboard.ts";
 import { appName } from "../src/install/manifest.ts";
 import { permissions, reaches, rulesOf } from "../src/install/permissions.ts";
+import { ruleGroups } from "../src/install/rule-file.ts";
 import { chartValues } from "./chart-values.ts";
 
 /** Oldest Kubernetes that is served: rules in CEL, and `-0` lets in the versions that clouds give their clusters. */

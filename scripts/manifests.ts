@@ -3,10 +3,10 @@ import { posix } from "node:path";
 import { stringify } from "yaml";
 import type { Page } from "../src/api/reference.ts";
 import { ownAccess, servedAccess, serviceAccount, webhookAccess } from "../src/install/access.ts";
-import { runbookPage } from "../src/install/alerts.ts";
 import type { InstallOptions, Manifest } from "../src/install/manifest.ts";
 import { monitoring } from "../src/install/monitoring.ts";
 import { permissionsPage } from "../src/install/permissions-page.ts";
+import { runbookPage } from "../src/install/rule-file.ts";
 import { webhookConfiguration } from "../src/install/webhook.ts";
 import { deployment, disruptionBudget, namespaceOf, networkPolicy, service } from "../src/install/workload.ts";
 

@@ -1,6 +1,6 @@
-import { ruleGroups } from "./alerts.ts";
 import { dashboard } from "./dashboard.ts";
 import { appName, type InstallOptions, labelsOf, type Manifest, selectorLabels } from "./manifest.ts";
+import { ruleGroups } from "./rule-file.ts";
 
 /**
  * What the Prometheus Operator needs to scrape us, the alerts, and the dashboard for Grafana's sidecar.
