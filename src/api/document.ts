@@ -25,8 +25,9 @@ export type Read = Readonly<{
   complaints: readonly Complaint[];
 }>;
 
-/** One document of unknown shape, and all that is wrong with it by itself. Never throws. */
+/** One document of unknown shape, and all that is wrong with it by itself; nothing is, of what is none of ours. Never throws. */
 export function read(value: unknown, { api, place, folder, text }: ReadOptions): Read {
+  if (place === "cluster" && isForeign(value)) return { complaints: [] };
   const kind = kindOf(value);
   if (typeof kind !== "string") return { complaints: [kind] };
   const parsed = schemaOf(kind, api).safeParse(value);
@@ -37,6 +38,13 @@ export function read(value: unknown, { api, place, folder, text }: ReadOptions):
   if (!parsed.success || complaints.some(({ severity }) => severity !== "warning")) return { kind, complaints };
   if (parsed.data.kind === "ScaledWorker") return { kind, complaints, worker: resolveWorker(parsed.data, api.scalers, folder) };
   return { kind, complaints, connection: resolveConnection(parsed.data) };
+}
+
+/** An object of somebody else's, as they stand beside ours in a file for a cluster: a Deployment. */
+function isForeign(value: unknown): boolean {
+  const { apiVersion: version, kind } = Object(value) as Readonly<Record<string, unknown>>;
+  if (typeof version !== "string" || typeof kind !== "string") return false;
+  return version.split("/")[0] !== apiVersion.split("/")[0] && didYouMean(kind, kinds) === undefined;
 }
 
 function schemaOf(kind: Kind, api: Api): Api["scaledWorker"] | Api["queueConnection"] | Api["clusterQueueConnection"] {
