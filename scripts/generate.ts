@@ -5,6 +5,7 @@ import { scalers } from "../scalers/index.ts";
 import { crdPages } from "../src/api/crd.ts";
 import { defineApi } from "../src/api/define.ts";
 import { type Page, referencePages } from "../src/api/reference.ts";
+import { statusPages } from "../src/api/status-reference.ts";
 import { brokers } from "../src/brokers/brokers.ts";
 import { metricsReference } from "../src/telemetry/metrics-reference.ts";
 import { argocdPage } from "./argocd.ts";
@@ -24,6 +25,7 @@ const crds = crdPages(api);
 const pages: readonly Page[] = [
   ...referencePages(api, new Map(guides)),
   ...crds,
+  ...statusPages(),
   { path: "docs/reference/metrics.md", text: metricsReference() },
   ...manifestPages(version, crds),
   ...chartPages(version, crds),

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { duration } from "./duration.ts";
-import { cel, text, whole } from "./fields.ts";
+import { cel, text, time, whole } from "./fields.ts";
 import { complain } from "./meta.ts";
 
 const mostReplicas = 100_000;
@@ -77,9 +77,5 @@ export const fallback = z.strictObject({
 export const pause = z.strictObject({
   directions: z.enum(["Both", "Up", "Down"]).default("Both").describe("Which changes are held. Example: `Down`."),
   reason: text(256, 0).default("").describe("Why, and who: shown wherever the pause is. Example: `database move, ann`."),
-  until: z.iso
-    .datetime({ offset: true })
-    .meta({ must: "must be a time such as '2026-12-24T18:00:00Z'" })
-    .optional()
-    .describe("When it ends by itself. Default: never. Example: `2026-12-24T18:00:00Z`."),
+  until: time().optional().describe("When it ends by itself. Default: never. Example: `2026-12-24T18:00:00Z`."),
 });

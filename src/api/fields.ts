@@ -32,6 +32,9 @@ export const objectName = () =>
     .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/)
     .meta({ must: "must be 1 to 253 lower-case letters, digits, dashes and dots, and begin and end with a letter or digit" });
 
+/** A moment, with its zone. */
+export const time = () => z.iso.datetime({ offset: true }).meta({ must: "must be a time such as '2026-12-24T18:00:00Z'" });
+
 /** Where documents are put to work: in a file of `worktide run`, or on a Kubernetes API server. */
 export type Place = "local" | "cluster";
 

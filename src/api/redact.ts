@@ -1,11 +1,16 @@
 const hidden = "***";
 
+/** Credentials that came as parameters: `?password=x`, `&token=x`. */
+const parameter = /([?&;](?:password|passwd|pass|token|secret|api[-_]?key|access[-_]?key)=)[^&;\s"'<>]+/gi;
+
 /**
  * Takes user and password out of every address in a text, so that it can be shown: with a scheme, without one, or with
- * one misspelt ("u:password@host"). `name@host` without a colon is no login and stays.
+ * one misspelt ("u:password@host"); and what its parameters carry. `name@host` without a colon is no login and stays.
+ * Secrets that are known as such are a matter of the telemetry's redactor, which does this too.
  */
 export function redact(text: string): string {
-  return text.replace(/[^\s'"`]+/g, withoutLogin);
+  const plain = text.includes("@") ? text.replace(/[^\s'"`<>]+/g, withoutLogin) : text;
+  return plain.includes("=") ? plain.replace(parameter, `$1${hidden}`) : plain;
 }
 
 /** Up to the last "@": passwords may hold "/", ":" and "@" that nobody escaped. */
@@ -13,8 +18,9 @@ function withoutLogin(word: string): string {
   const at = word.lastIndexOf("@");
   const login = word.slice(0, Math.max(0, at));
   if (!login.includes(":")) return word;
-  const scheme = /[a-z][a-z0-9+.-]{0,30}:\/\//i.exec(login)?.[0] ?? "";
-  return `${scheme}${hidden}${word.slice(at)}`;
+  const scheme = /[a-z][a-z0-9+.-]{0,30}:\/\//i.exec(login);
+  const before = login.slice(0, scheme?.index ?? 0);
+  return `${/[:@]/.test(before) ? "" : before}${scheme?.[0] ?? ""}${hidden}${word.slice(at)}`;
 }
 
 /** A name of a secret, of flags and variables alike. Its length is bounded to keep the match linear. */

@@ -87,7 +87,7 @@ function scalerList(scalers: readonly AnyScaler[]): string {
 type Row = Readonly<{ field: string; schema: JsonSchema; required: boolean; link?: string | undefined }>;
 
 /** One row per field, outer ones first. What has a page of its own is not unfolded. */
-function rows(schema: JsonSchema, prefix: string, links: ReadonlyMap<string, string>): readonly Row[] {
+export function rows(schema: JsonSchema, prefix: string, links: ReadonlyMap<string, string>): readonly Row[] {
   return Object.entries(schema.properties ?? {}).flatMap(([key, child]) => {
     const field = prefix === "" ? key : `${prefix}.${key}`;
     const row = { field, schema: child, required: schema.required?.includes(key) ?? false, link: links.get(field) };
@@ -96,7 +96,7 @@ function rows(schema: JsonSchema, prefix: string, links: ReadonlyMap<string, str
   });
 }
 
-function table(all: readonly Row[]): string {
+export function table(all: readonly Row[]): string {
   const lines = all.map(({ field, schema, required, link }) => {
     const name = link === undefined ? `\`${field}\`` : `[\`${field}\`](${link})`;
     return `| ${name} | ${cell(typeText(schema))} | ${cell(defaultText(schema, required))} | ${cell(schema.description ?? "")} |`;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { name, text, whole } from "./fields.ts";
+import { name, text, time, whole } from "./fields.ts";
 
 /** A condition as Kubernetes has them (`metav1.Condition`), with its limits. */
 const condition = z.strictObject({
@@ -11,9 +11,9 @@ const condition = z.strictObject({
     .regex(/^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/)
     .describe("Why, as one word of a closed list. Example: `Working`."),
   message: text(32_768, 0).describe("Why, as a sentence for people. Example: `trigger mails: connection refused`."),
-  lastTransitionTime: z.iso
-    .datetime({ offset: true })
-    .describe("When `status` last changed; other fields do not move it. Example: `2026-12-24T18:00:00Z`."),
+  lastTransitionTime: time().describe(
+    "When `status` last changed; other fields do not move it. Example: `2026-12-24T18:00:00Z`.",
+  ),
   observedGeneration: whole(0, 2 ** 31 - 1)
     .optional()
     .describe("`metadata.generation` that the condition speaks of. Example: `3`."),
@@ -31,7 +31,6 @@ const shared = {
     .describe("Conditions, one of each `type`."),
 };
 
-const time = () => z.iso.datetime({ offset: true }).optional();
 const size = () => whole(0, 100_000).optional();
 
 const trigger = z.strictObject({
@@ -47,7 +46,7 @@ const trigger = z.strictObject({
 
 const lastDecision = z.strictObject({
   id: text(63).describe("Its id, for `worktide explain` and the logs. Example: `8f3a`."),
-  time: time().describe("When it changed the size. Example: `2026-12-24T18:00:00Z`."),
+  time: time().optional().describe("When it changed the size. Example: `2026-12-24T18:00:00Z`."),
   from: whole(0, 100_000).describe("Replicas before. Example: `4`."),
   to: whole(0, 100_000).describe("Replicas after. Example: `9`."),
   reason: text(63).describe("The rule that set the number. Example: `WorkWaiting`."),
@@ -69,7 +68,7 @@ export const scaledWorkerStatus = z.strictObject({
     .meta({ listType: "map", listKeys: ["name"] })
     .optional()
     .describe("The triggers, one of each `name`."),
-  lastScaleTime: time().describe("When the size was last changed. Example: `2026-12-24T18:00:00Z`."),
+  lastScaleTime: time().optional().describe("When the size was last changed. Example: `2026-12-24T18:00:00Z`."),
   lastDecision: lastDecision.optional().describe("The last decision that changed the size."),
   size: z
     .strictObject({

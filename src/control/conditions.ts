@@ -1,57 +1,8 @@
+import type { ConditionReason, ConditionType } from "../api/conditions.ts";
 import type { Observation, ProblemKind } from "../core/contract.ts";
 import type { Decision, Reason } from "../core/decision.ts";
 import type { Rules } from "../core/spec.ts";
 import { isPassing, type TargetTrouble } from "../targets/target.ts";
-
-export type ConditionType = "Ready" | "Active" | "ReadingsFresh" | "ScalingLimited" | "Paused";
-
-/** Closed: part of the API. */
-export type ConditionReason =
-  // Ready
-  | "Working"
-  | "Starting"
-  | "QueueUnreachable"
-  | "QueueNotFound"
-  | "InvalidAnswer"
-  | "InternalFault"
-  | "Forbidden"
-  | "ConnectionNotFound"
-  | "SecretNotFound"
-  | "TargetNotFound"
-  | "InvalidSpec"
-  | "CannotStart"
-  | "CrashLooping"
-  | "TargetNotFound"
-  | "TargetNotScalable"
-  | "TargetUnreachable"
-  | "Conflict"
-  // Active
-  | "WorkWaiting"
-  | "WorkersBusy"
-  | "Schedule"
-  | "Empty"
-  | "CoolingDown"
-  // ReadingsFresh
-  | "AllFresh"
-  | "SomeStale"
-  | "AllStale"
-  | "Expired"
-  | "NeverRead"
-  // ScalingLimited
-  | "AtMaximum"
-  | "AtMinimum"
-  | "StepLimit"
-  | "Stabilising"
-  | "WithinTolerance"
-  | "ReadingsUnknown"
-  | "Held"
-  | "WorkersFailing"
-  | "DesiredWithinRange"
-  // Paused
-  | "PausedBySpec"
-  | "SetToZero"
-  | "ObserveOnly"
-  | "NotPaused";
 
 /** One thing that is true of a ScaledWorker, not true, or not known yet. */
 export type Condition = Readonly<{

@@ -1,3 +1,5 @@
+import { redact as withoutLogins } from "../api/redact.ts";
+
 /** Takes secrets out of text. One of these serves every output: logs, history, metrics, API, error pages. */
 export type Redactor = Readonly<{
   /**
@@ -15,16 +17,6 @@ const hidden = "***";
 const shortest = 4;
 /** More secrets than any configuration has; past it the oldest are forgotten, so that rotation cannot fill memory. */
 const most = 10_000;
-
-/** `scheme://anything`: the word to its end, so that each is looked at once however often it says `://`. */
-const address = /:\/\/[^\s"'<>]*/g;
-/** Everything up to the last @ of the word goes, so that a password with an unescaped / or @ is hidden whole. */
-const withoutLogin = (word: string) => {
-  const at = word.lastIndexOf("@");
-  return at < 0 ? word : `://${hidden}${word.slice(at)}`;
-};
-/** Credentials that came as parameters: `?password=x`, `&token=x`. */
-const parameter = /([?&;](?:password|passwd|pass|token|secret|api[-_]?key|access[-_]?key)=)[^&;\s"'<>]+/gi;
 
 /** A redactor that knows no secret yet. The process has one, {@link redactor}; tests make their own. */
 export function createRedactor(): Redactor {
@@ -46,10 +38,7 @@ export function createRedactor(): Redactor {
     rebuild();
   }
 
-  const redact = (text: string) => {
-    const plain = known === undefined ? text : text.replace(known, hidden);
-    return plain.replace(address, withoutLogin).replace(parameter, `$1${hidden}`);
-  };
+  const redact = (text: string) => withoutLogins(known === undefined ? text : text.replace(known, hidden));
 
   return {
     keepSecret(value) {

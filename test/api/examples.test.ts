@@ -20,7 +20,7 @@ const texts = globSync(["examples/**/*.yaml", "README.md", "docs/**/*.md"], {
   const text = readFileSync(path.join(root, file), "utf8");
   if (file.endsWith(".yaml")) return [{ file, text }];
   const blocks = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1] ?? "");
-  return blocks.filter((block) => block.includes("apiVersion: worktide.dev")).map((block) => ({ file, text: block }));
+  return blocks.filter((block) => /^apiVersion: worktide.dev/m.test(block)).map((block) => ({ file, text: block }));
 });
 
 /** The connection `main` of a scaler's page: to the first broker that it reads from. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type ConditionInput, type ConditionType, deriveConditions } from "../../src/control/conditions.ts";
+import type { ConditionType } from "../../src/api/conditions.ts";
+import { type ConditionInput, deriveConditions } from "../../src/control/conditions.ts";
 import type { Observation, Problem } from "../../src/core/contract.ts";
 import type { Decision, Reason, TriggerView } from "../../src/core/decision.ts";
 import type { Rules } from "../../src/core/spec.ts";
