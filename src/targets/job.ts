@@ -6,7 +6,7 @@ import { type JobOwner, type Slot, shortened, slotOf } from "./job-draft.ts";
 import { countEnds, noStreak, opensAt, type Streak } from "./job-failures.ts";
 import { createJobMaker } from "./job-make.ts";
 import { type JobObject, workerLabel } from "./job-object.ts";
-import { failingPods, stayingOf } from "./scale-pool.ts";
+import { failingPods, placementEnds, stayingOf } from "./scale-pool.ts";
 import { type Applied, type Change, lasting, type Target, type TargetTrouble } from "./target.ts";
 import { createTeller } from "./teller.ts";
 import type { TargetWatches } from "./watches.ts";
@@ -36,6 +36,7 @@ export function createJobTarget(options: JobTargetOptions): Target {
   const { clock } = watches;
   const jobs = watches.jobs();
   const teller = createTeller(() => [pool(), findTrouble()]);
+  const pool = teller.kept(look);
   const maker = createJobMaker(kube, target, owner, fence);
   const instance = shortened(owner.name, 63);
   const everyone = watches.pods(owner.namespace);
@@ -80,14 +81,14 @@ export function createJobTarget(options: JobTargetOptions): Target {
     return [...shown, ...[...unseen.values()].map(({ job }) => job)];
   }
 
-  function pool(): Pool | undefined {
+  function look(): Pool | undefined {
     if (!jobs.list.isSynced()) return undefined;
     const now = clock();
     const open = openJobs();
     const taken = open.filter(({ uid }) => now - (begunAt.get(uid) ?? Number.POSITIVE_INFINITY) >= takesMs).length;
     const limit = limitOf(open, now);
     const opens = opensAt(streak, target.backoff);
-    const times = [...[...begunAt.values()].map((at) => at + takesMs), ...(opens === undefined ? [] : [opens])];
+    const times = [...begunAt.values()].map((at) => at + takesMs).concat(opens ?? [], placementEnds(stayingOf(podSet.pods)));
     const next = Math.min(...times.filter((at) => at > now));
     teller.wake(Number.isFinite(next) ? next : undefined, now);
     return {
@@ -143,7 +144,7 @@ export function createJobTarget(options: JobTargetOptions): Target {
     try {
       for (const job of gone) if (!closed) await maker.remove(job);
     } catch (cause) {
-      failed(`removing Jobs of ${owner.namespace}/${owner.name}`, cause);
+      if (!isKubeError(cause, "NotLeader")) failed(`removing Jobs of ${owner.namespace}/${owner.name}`, cause);
     } finally {
       cleaning = false;
     }

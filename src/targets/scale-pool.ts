@@ -93,7 +93,7 @@ function limitOf(state: ScaleState, staying: readonly SeenPod[]): Pool["limit"] 
 /** When something follows from time alone: pods that nobody makes or places, the end of a conflict. */
 export function wakeAt({ pods, wanted, changedAt, foreign, now }: ScaleState): number | undefined {
   const staying = stayingOf(pods);
-  const times = staying.filter(({ failing }) => failing?.reason === "Unschedulable").map(({ seenAt }) => seenAt + placementMs);
+  const times = placementEnds(staying);
   if (staying.length < wanted) times.push(changedAt + missingMs);
   if (foreign.reversals.length > 0) times.push(conflictEnds(foreign));
   const next = Math.min(...times.filter((at) => at > now));
@@ -128,6 +128,10 @@ function failing(state: ScaleState, staying: readonly SeenPod[]): Trouble | unde
   const why = object.failure ?? "its controller makes none, and does not say why";
   return { reason: "CannotStart", message: `${missing} of ${plural(wanted, "pod")} are missing: ${why}`, pods: missing };
 }
+
+/** When {@link failingPods} no longer bears with those that wait for a node. */
+export const placementEnds = (pods: readonly SeenPod[]): number[] =>
+  pods.filter(({ failing }) => failing?.reason === "Unschedulable").map(({ seenAt }) => seenAt + placementMs);
 
 /** How many of these cannot run, and why the first of them cannot. A pod may wait for a node for a while. */
 export function failingPods(pods: readonly SeenPod[], now: number): Trouble | undefined {

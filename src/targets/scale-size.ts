@@ -60,6 +60,24 @@ export function createSizeKeeper(
     notice({ reason: "ScaledByOther", message: `${foreign.by} scaled ${title} from ${before} to ${replicas}` });
   };
 
+  const took: SizeKeeper["took"] = (before, outcome) => {
+    if ("other" in outcome && outcome.other.replicas !== before.replicas) return adopt(outcome.other, before.replicas);
+    doubted = undefined;
+    if ("other" in outcome) return { size: before.replicas };
+    ahead = outcome.written;
+    changedAt = clock();
+    foreign = wrote(foreign, before.replicas, outcome.written.replicas);
+    return { size: outcome.written.replicas };
+  };
+
+  const adopt: SizeKeeper["adopt"] = (stored, before) => {
+    if (doubted === stored.replicas) return took({ ...stored, replicas: before }, { written: stored });
+    ahead = stored;
+    doubted = undefined;
+    changedAt = clock();
+    return { size: before, note: `somebody set ${stored.replicas} meanwhile` };
+  };
+
   return {
     see(object) {
       if (object.uid !== uid) meet(object.uid);
@@ -74,26 +92,7 @@ export function createSizeKeeper(
       doubted = to;
     },
     inDoubt: () => doubted !== undefined,
-    took(before, outcome) {
-      if ("other" in outcome) {
-        if (outcome.other.replicas !== before.replicas) return this.adopt(outcome.other, before.replicas);
-        doubted = undefined;
-        return { size: before.replicas };
-      }
-      ahead = outcome.written;
-      doubted = undefined;
-      changedAt = clock();
-      foreign = wrote(foreign, before.replicas, outcome.written.replicas);
-      return { size: outcome.written.replicas };
-    },
-    adopt(stored, before) {
-      if (doubted === stored.replicas) {
-        return this.took({ ...stored, replicas: before }, { written: stored });
-      }
-      ahead = stored;
-      doubted = undefined;
-      changedAt = clock();
-      return { size: before, note: `somebody set ${stored.replicas} meanwhile` };
-    },
+    took,
+    adopt,
   };
 }

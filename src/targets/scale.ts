@@ -45,7 +45,8 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
   const { clock } = watches;
   const title = `${ref.kind} ${ref.name}`;
   const sizes = createSizeKeeper({ title, clock, memory, notice });
-  const teller = createTeller(() => [look(), findTrouble()]);
+  const teller = createTeller(() => [pool(), findTrouble()]);
+  const pool = teller.kept(look);
   const view = createScaleView(ref, { kube, watches }, teller.changed);
   let trouble: TargetTrouble | undefined;
   /** What the API server said when it would not let us write. */
@@ -131,6 +132,7 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
       const plan = planOf(change, poolOf(now), view.pods());
       if (plan.size >= present.replicas) return { size: present.replicas, note: "none of those can go that may" };
       if (plan.size === 0) await beforeZero?.({ replicas: 0 });
+      spared = undefined;
       const before = new Set(view.pods().keys());
       const replaced = () => [...view.pods().values()].some(({ name, up }) => up && !before.has(name));
       const still = () => !signal.aborted && (plan.first.length === 0 || !replaced());
@@ -152,7 +154,7 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
 
   return {
     title,
-    pool: look,
+    pool,
     trouble: findTrouble,
     onChange: teller.onChange,
     apply,

@@ -2,6 +2,8 @@
 export type Teller = Readonly<{
   /** Something may have changed. */
   changed(): void;
+  /** What was `made` since the last change, made once: a pool of a thousand members is asked for at every turn. */
+  kept<Value>(make: () => Value): () => Value;
   /** Something will, at this time, by time alone; monotonic ms. The next call takes its place. */
   wake(at: number | undefined, now: number): void;
   onChange(listener: () => void): () => void;
@@ -14,6 +16,7 @@ const longestMs = 2 ** 31 - 1;
 /** `look` answers all that listeners may ask for, as plain data. */
 export function createTeller(look: () => unknown): Teller {
   const listeners = new Set<() => void>();
+  let changes = 0;
   let queued = false;
   let closed = false;
   let told: string | undefined;
@@ -21,6 +24,7 @@ export function createTeller(look: () => unknown): Teller {
   let timedAt: number | undefined;
 
   const changed = () => {
+    changes++;
     if (queued || closed) return;
     queued = true;
     setImmediate(() => {
@@ -35,6 +39,13 @@ export function createTeller(look: () => unknown): Teller {
 
   return {
     changed,
+    kept<Value>(make: () => Value) {
+      let made: Readonly<{ at: number; value: Value }> | undefined;
+      return () => {
+        if (made?.at !== changes) made = { at: changes, value: make() };
+        return made.value;
+      };
+    },
     wake(at, now) {
       if (at === timedAt || closed) return;
       clearTimeout(timer);
