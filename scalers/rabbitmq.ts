@@ -25,7 +25,7 @@ const query = z
       context.addIssue({ code: "custom", message, params: { rule: "one-queue-way", unlessUnknown: true } });
     }
     if (pattern !== undefined && wholeName(pattern) === undefined) {
-      const params = { rule: "pattern" };
+      const params = { rule: "queue-pattern" };
       context.addIssue({ code: "custom", path: ["pattern"], message: "must be a regular expression", params });
     }
   })

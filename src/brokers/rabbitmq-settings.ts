@@ -81,7 +81,7 @@ export const rabbitSettings = z
       [settings.management?.url, ["management", "url"]],
     ] as const) {
       if (value === undefined || !hasPassword(value)) continue;
-      complain(context, "no-password-in-url", [...path], withPassword);
+      complain(context, "password-in-url", [...path], withPassword);
     }
     if (url !== undefined && !hasPassword(url) && parseUrl(url) === undefined) {
       complain(context, "rabbitmq-url", ["url"], "must be amqp://host:port/vhost, or amqps:// for TLS");

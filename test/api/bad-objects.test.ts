@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
+import path from "node:path";
 import { describe, it } from "node:test";
 import { parseObject } from "../../src/api/object.ts";
 import { rules } from "../../src/api/rules.ts";
@@ -94,6 +96,25 @@ describe("an object of the API server", () => {
     for (const { rule, refusal, title } of badObjects) {
       assert.equal(refusal === undefined, rules[rule].held === "webhook", title);
     }
+  });
+});
+
+describe("the list of rules", () => {
+  it("has every rule that the code names", () => {
+    const root = path.join(import.meta.dirname, "..", "..");
+    const files = globSync(["src/{api,brokers}/**/*.ts", "scalers/**/*.ts"], { cwd: root });
+    const named = files.flatMap((file) =>
+      [
+        ...readFileSync(path.join(root, file), "utf8").matchAll(
+          /(?:rule: |complain\(context, |wrong\(|whole\()"([a-z]+(?:-[a-z]+)*)"/g,
+        ),
+      ].map(([, id = ""]) => id),
+    );
+    assert.ok(named.length > 40, String(named.length));
+    assert.deepEqual(
+      [...new Set(named)].filter((id) => !Object.hasOwn(rules, id)),
+      [],
+    );
   });
 });
 

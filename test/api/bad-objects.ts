@@ -1,5 +1,5 @@
 import type { RuleId } from "../../src/api/rules.ts";
-import { clusterConnection, connection, type Draft, jobWorker, worker } from "./objects.ts";
+import { clusterConnection, connection, type Draft, jobWorker, rabbitConnection, worker } from "./objects.ts";
 
 /** One fault in an object for the API server. */
 export type BadObject = Readonly<{
@@ -23,6 +23,10 @@ const redisOf = (change: (redis: Draft) => unknown) => (draft: Draft) => change(
 const intoInline = (trigger: Draft, settings: Draft) => {
   delete trigger.connection;
   trigger.inline = settings;
+};
+const asRabbit = (trigger: Draft, query: Draft) => {
+  delete trigger.bullmq;
+  trigger.rabbitmq = query;
 };
 const asRedis = (trigger: Draft, query: Draft) => {
   delete trigger.bullmq;
@@ -168,6 +172,19 @@ const inWorkers: readonly BadObject[] = [
     /`upToScore` must not stand beside/,
   ),
   bad(
+    "a queue of RabbitMQ without a name",
+    "one-queue-way",
+    worker,
+    firstTrigger((t) => asRabbit(t, {})),
+    /must have exactly one of `queue`, `pattern`/,
+  ),
+  bad(
+    "a pattern that is none",
+    "queue-pattern",
+    worker,
+    firstTrigger((t) => asRabbit(t, { pattern: "(" })),
+  ),
+  bad(
     "a list with an item twice",
     "duplicate-item",
     worker,
@@ -292,6 +309,26 @@ const inConnections: readonly BadObject[] = [
     "redis-url",
     connection,
     redisOf((r) => (r.url = "rediss://h/?x=1")),
+  ),
+  bad(
+    "two addresses of RabbitMQ",
+    "one-rabbitmq-address",
+    rabbitConnection,
+    (d) => (d.spec.rabbitmq.urlFrom = { secretKeyRef: { name: "a", key: "b" } }),
+    /must have exactly one of `url`, `urlFrom`/,
+  ),
+  bad(
+    "a user of RabbitMQ without a password",
+    "user-and-password",
+    rabbitConnection,
+    (d) => delete d.spec.rabbitmq.passwordFrom,
+    /`username` must come with `passwordFrom`/,
+  ),
+  bad(
+    "an address of RabbitMQ that cannot be read",
+    "rabbitmq-url",
+    rabbitConnection,
+    (d) => (d.spec.rabbitmq.url = "amqps://h/a/b"),
   ),
   bad("no namespaces", "missing-field", clusterConnection, (d) => delete d.spec.namespaces, /spec.namespaces: Required value/),
   bad(

@@ -7,7 +7,7 @@ import { crdPages } from "../../src/api/crd.ts";
 import { noControlPlane } from "../support/control-plane.ts";
 import { namespace, sharedControlPlane } from "../support/shared-control-plane.ts";
 import { badObjects } from "./bad-objects.ts";
-import { api, clusterConnection, connection, type Draft, jobWorker, worker } from "./objects.ts";
+import { api, clusterConnection, connection, type Draft, jobWorker, rabbitConnection, worker } from "./objects.ts";
 
 const skip = await noControlPlane();
 const root = path.join(import.meta.dirname, "..", "..");
@@ -51,7 +51,7 @@ describe("the custom resources on a real API server", { skip }, () => {
     }
   });
 
-  for (const make of [worker, jobWorker, connection, clusterConnection]) {
+  for (const make of [worker, jobWorker, connection, rabbitConnection, clusterConnection]) {
     it(`accept a ${make.name} without faults`, async () => {
       assert.match(await kubectl(dryRun, make("sample")), /created \(server dry run\)/);
     });

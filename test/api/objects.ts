@@ -41,6 +41,17 @@ export const connection = (name = "main"): Draft => ({
   },
 });
 
+export const rabbitConnection = (name = "main"): Draft => ({
+  ...head("QueueConnection", name),
+  spec: {
+    rabbitmq: {
+      url: "amqps://rabbitmq.shop/shop",
+      username: "worktide",
+      passwordFrom: { secretKeyRef: { name: "rabbitmq", key: "password" } },
+    },
+  },
+});
+
 export const clusterConnection = (name = "shared"): Draft => ({
   ...head("ClusterQueueConnection", name),
   spec: { namespaces: ["shop", "team-*"], secretNamespace: "infra", redis: { url: "redis://redis.infra:6379" } },
