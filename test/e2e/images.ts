@@ -1,0 +1,129 @@
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { globSync } from "node:fs";
+import { access, copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+import { cacheFolder } from "../../src/services/python.ts";
+import { pauseImage } from "../support/cluster/node/config.ts";
+import { buildahIn } from "./buildah.ts";
+import { basePackages, fillBase, fillRuntime, fillWorkers, root, runtimePackages, workerSources } from "./contexts.ts";
+
+const run = promisify(execFile);
+const recipes = path.join(import.meta.dirname, "images");
+const baseTag = "localhost/worktide-base:1";
+const runtimeTag = "localhost/worktide-runtime:1";
+export const workersTag = "localhost/worktide-workers:1";
+
+/** Archives of the images that the tests run. */
+export type Images = Readonly<{ pause: string; workers: string; controller: string }>;
+
+/**
+ * Builds the images with buildah, from Debian's packages and this checkout, without any registry of images. What is built
+ * lies in the user's cache folder until what it is made of changes. `controllerTag` is what the manifests call it.
+ */
+export async function buildImages(tools: string, controllerTag: string, onProgress: (line: string) => void): Promise<Images> {
+  const home = cacheFolder(process.env);
+  const store = path.join(home, "buildah");
+  const buildah = buildahIn(tools, store);
+  const archives = path.join(home, "e2e-images");
+  await mkdir(archives, { recursive: true });
+
+  /** An image whose context `fill` lays out in an empty folder. */
+  const made = async (tag: string, inputs: readonly string[], fill: (context: string) => Promise<void>, save = true) => {
+    const name = /\/worktide-(\w+):/.exec(tag)?.[1] ?? tag;
+    const dockerfile = path.join(recipes, `${name}.Dockerfile`);
+    const key = await digest([...inputs, await readFile(dockerfile, "utf8")]);
+    const archive = save ? path.join(archives, `${name}-${key}.tar`) : path.join(store, `${name}-${key}`);
+    if (await exists(archive)) return { key, archive };
+    onProgress(`building the image ${tag}`);
+    const context = await mkdtemp(path.join(tmpdir(), "worktide-image-"));
+    try {
+      await fill(context);
+      await buildah.build({ tag, dockerfile, context });
+      if (save) await saveAs(buildah, tag, archive);
+      else await writeFile(archive, ""); // only buildah itself needs it: a mark in its own folder that it is there
+    } finally {
+      await rm(context, { recursive: true, force: true });
+    }
+    return { key, archive };
+  };
+  const code = await readFile(path.join(import.meta.dirname, "contexts.ts"), "utf8");
+  const base = await made(baseTag, [process.version, ...basePackages, code], fillBase, false);
+  const runtime = await made(runtimeTag, [...runtimePackages, code], fillRuntime, false);
+  const pause = await made(pauseImage, [base.key], async (context) => {
+    const busybox = await run("sh", ["-c", 'ls "$0"/debian-*/usr/bin/busybox | head -n 1', home]);
+    await copyFile(busybox.stdout.trim(), path.join(context, "busybox"));
+  });
+  const workers = await made(workersTag, [base.key, ...(await texts(workerSources())), await lockFile()], fillWorkers);
+
+  const controller = async () => {
+    const key = await digest([base.key, runtime.key, controllerTag, ...(await texts(controllerSources()))]);
+    const archive = path.join(archives, `controller-${key}.tar`);
+    if (await exists(archive)) return archive;
+    onProgress(`building the image ${controllerTag} from the Dockerfile`);
+    const npmrc = path.join(archives, "npmrc");
+    await writeFile(npmrc, await npmSettings());
+    await buildah.build({
+      tag: controllerTag,
+      dockerfile: path.join(root, "Dockerfile"),
+      context: root,
+      args: { NODE_IMAGE: baseTag, BASE_IMAGE: runtimeTag },
+      volumes: {
+        "/root/.npmrc:ro": npmrc,
+        "/npm-cache": (await npm("cache")) || path.join(home, "npm"),
+        "/npm-authorities.pem:ro": await authorities(),
+      },
+    });
+    await saveAs(buildah, controllerTag, archive);
+    return archive;
+  };
+  return { pause: pause.archive, workers: workers.archive, controller: await controller() };
+}
+
+async function saveAs(buildah: ReturnType<typeof buildahIn>, tag: string, archive: string): Promise<void> {
+  const fresh = `${archive}.${process.pid}`;
+  await rm(fresh, { force: true });
+  await buildah.save(tag, fresh);
+  await rename(fresh, archive);
+}
+
+/** What the Dockerfile copies. */
+function controllerSources(): string[] {
+  const patterns = ["Dockerfile", "package*.json", ".npmrc", "tsconfig*.json", "scripts/{run.mjs,build.ts}"];
+  const folders = ["src", "scalers", "manifests", "docs/reference"].map((folder) => `${folder}/**/*.*`);
+  return globSync([...patterns, ...folders], { cwd: root })
+    .sort()
+    .map((file) => path.join(root, file));
+}
+
+const lockFile = () => readFile(path.join(root, "package-lock.json"), "utf8");
+const texts = (files: readonly string[]) => Promise.all(files.map((file) => readFile(file, "utf8")));
+
+async function digest(parts: readonly string[]): Promise<string> {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(`${part.length}\n${part}`);
+  return hash.digest("hex").slice(0, 12);
+}
+
+/** npm inside a build goes where npm goes on this machine, and finds there what it has fetched already. */
+async function npmSettings(): Promise<string> {
+  return `registry=${await npm("registry")}\ncache=/npm-cache\ncafile=/npm-authorities.pem\nprefer-offline=true\nupdate-notifier=false\n`;
+}
+
+const npm = async (setting: string) => {
+  const { stdout } = await run("npm", ["config", "get", setting, "--loglevel=silent"], { cwd: root });
+  return stdout.trim().replace(/^(null|undefined)$/, "");
+};
+
+/** The authorities that this machine trusts: a company's own may be among them. */
+async function authorities(): Promise<string> {
+  return (await npm("cafile")) || process.env["NODE_EXTRA_CA_CERTS"] || "/etc/ssl/certs/ca-certificates.crt";
+}
+
+const exists = (file: string) =>
+  access(file).then(
+    () => true,
+    () => false,
+  );

@@ -1,0 +1,57 @@
+import { createClient } from "@redis/client";
+import { Queue } from "bullmq";
+import type { OpenStage } from "./stage.ts";
+import { redis } from "./workloads.ts";
+
+/** What a worker wrote of one job. */
+type Line = Readonly<{ kind: string; job: string; worker: string }>;
+/** The jobs of a journal, in the order in which they were begun, ended, and cut off. */
+export type Journal = Readonly<Record<"begun" | "ended" | "killed", readonly Line[]>>;
+export type Room = Awaited<ReturnType<typeof openRoom>>;
+
+type Pods = { items: readonly { status: { containerStatuses?: readonly { ready: boolean }[] } }[] };
+
+/** A namespace with a Redis of its own, which this process reaches too. */
+export async function openRoom(stage: OpenStage) {
+  const { name, [Symbol.asyncDispose]: remove } = await stage.namespace();
+  await stage.apply(redis(stage.journal), name);
+  await stage.kubectl(["wait", "-n", name, "--for=condition=Ready", "pod/redis", "--timeout=120s"]);
+  const url = `redis://${await stage.reach(name, "redis", 6379)}/0`;
+  const client = createClient({ url }).on("error", () => {});
+  await client.connect();
+  const queues = new Map<string, Queue>();
+  const queue = (of: string) => {
+    const known = queues.get(of) ?? new Queue(of, { connection: client });
+    queues.set(of, known);
+    return known;
+  };
+
+  return {
+    name,
+    client,
+    queue,
+    /** Each takes `ms`. */
+    addBullmq: (to: string, jobs: readonly Readonly<{ ms: number }>[]) =>
+      queue(to).addBulk(jobs.map((data) => ({ name: "work", data, opts: { removeOnComplete: true } }))),
+    /** Sends tasks as a real producer does, from a pod that has Celery. */
+    addCelery: (tasks: readonly Readonly<Record<string, unknown>>[]) =>
+      stage.kubectl(["exec", "-i", "-n", name, "redis", "--", "sh", "-c", "python3 produce.py"], JSON.stringify(tasks)),
+    /** Pods of a Deployment with all containers ready; those that leave count until they have gone. */
+    readyPods: async (app: string) => {
+      const { items } = await stage.json<Pods>("get", "pods", "-n", name, "-l", `app=${app}`);
+      return items.filter(({ status }) => status.containerStatuses?.every((each) => each.ready)).length;
+    },
+    journal: async (of: string): Promise<Journal> => {
+      const text = await stage.kubectl(["exec", "-n", name, "redis", "--", "sh", "-c", `cat /journal/${of} || true`]);
+      const lines = text.split("\n").filter((line) => line !== "");
+      const all = lines.map((line) => JSON.parse(line) as Line);
+      const those = (kind: string) => all.filter((line) => line.kind === kind);
+      return { begun: those("job.start"), ended: those("job.end"), killed: those("job.killed") };
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const each of queues.values()) await each.close();
+      client.destroy();
+      await remove();
+    },
+  };
+}
