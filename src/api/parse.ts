@@ -4,6 +4,8 @@ import type { Api } from "./define.ts";
 import { read } from "./document.ts";
 import type { Place } from "./fields.ts";
 import { type Complaint, type Finding, pathText } from "./finding.ts";
+import type { Kind } from "./meta.ts";
+import { checkNeighbours } from "./neighbours.ts";
 import { placeOf } from "./places.ts";
 import { redact } from "./redact.ts";
 import type { QueueConnection, ScaledWorker } from "./resolve.ts";
@@ -42,11 +44,9 @@ export function parseFiles(files: readonly File[], api: Api, wanted?: Place): Pa
   const sources = files.map((file) => ({ file, sources: file.text.length > maxSize ? [] : readYaml(file.text) }));
   const place = wanted ?? placeOf(sources.flatMap((each) => each.sources.map(({ value }) => value)));
   const entries = sources.flatMap((each) => readFile(each.file, each.sources, api, place));
-  const together = checkTogether(
-    entries.flatMap(({ declared }) => declared ?? []),
-    api.scalers,
-    place,
-  );
+  const declared = entries.flatMap((entry) => entry.declared ?? []);
+  const foreign = entries.flatMap((entry) => (entry.kind === undefined && entry.source ? [entry.source.value] : []));
+  const together = [...checkTogether(declared, api.scalers, place), ...checkNeighbours(declared, foreign)];
   const findings = entries.flatMap((entry) => [
     ...entry.findings,
     ...together
@@ -66,6 +66,8 @@ export function parseFiles(files: readonly File[], api: Api, wanted?: Place): Pa
 /** One document, as far as it could be read. */
 type Entry = Readonly<{
   file: string;
+  /** Absent where it is none of ours, or cannot be read. */
+  kind?: Kind;
   source?: Source;
   declared?: Declared;
   worker?: ScaledWorker;
@@ -87,7 +89,7 @@ function readDocument(source: Source, file: string, options: Readonly<{ api: Api
   if (source.errors.length > 0) return { file, findings: source.errors.map((error) => ({ severity: "error", file, ...error })) };
   const { kind, complaints, ...resolved } = read(source.value, { ...options, text: source.text });
   const declared = kind && declare(kind, source.value);
-  const entry = { file, source, ...(declared ? { declared } : {}) };
+  const entry = { file, source, ...(kind ? { kind } : {}), ...(declared ? { declared } : {}) };
   return { ...entry, ...resolved, findings: complaints.map((complaint) => toFinding(complaint, entry)) };
 }
 

@@ -16,6 +16,7 @@ export const rules = {
   "file-size": { held: "file", what: "The file has at most 1 MiB." },
   "duplicate-document": { held: "file", what: "A document stands once in the files." },
   "shared-queue": { held: "file", what: "Two pools do not each size themselves by the whole of one queue. A warning." },
+  "pinned-replicas": { held: "file", what: "The target's own document does not set its size. A warning." },
   "unknown-kind": { held: "schema", what: "`kind` is one of ours." },
   "unknown-api-version": { held: "schema", what: "`apiVersion` is ours." },
   "unknown-field": { held: "schema", what: "Every field is known." },
