@@ -132,6 +132,7 @@ function toResult(answer: ScriptAnswer): Result {
   const value = answer.value as KeyNumbers;
   if (typeof value === "number") return { reading: { waiting: value, epoch, sampledAt } };
   if (typeof value === "string") return { problem: { kind: "missing", message: value } };
+  if (!Array.isArray(value)) return { problem: { kind: "invalid", message: `the count is ${value}, which is no number` } };
   const [waiting, dueSoon, running, oldestMs, enqueued, finished, consumers] = value;
   const reading: Reading = {
     waiting,

@@ -87,7 +87,7 @@ export async function openHouse(options: HouseOptions, world: World): Promise<Ho
         metrics.wrote("failed");
         failed(doing, cause);
       },
-      everyRead: record.isFile,
+      inFull: record.isFile,
       mayAct: options.mayAct ?? (() => true),
       observed: (worker, { watch }, { observation: { failure, reading }, changed }) => {
         if (failure !== undefined) metrics.readingFailed(watch.connection.name, watch.scaler.type, failure.problem.kind);

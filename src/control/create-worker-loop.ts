@@ -117,7 +117,7 @@ class Loop implements WorkerLoop {
     const { house, history } = this;
     const tap = this.taps[index];
     if (tap === undefined) return;
-    if (seen.changed || house.everyRead) history.read(tap);
+    if (seen.changed || house.inFull) history.read(tap);
     house.observed(history.worker, tap.trigger, seen);
     if (!seen.changed) return;
     this.wokenAt ??= seen.wokenAt;
@@ -143,7 +143,7 @@ class Loop implements WorkerLoop {
     const again = this.notBefore[wayOf(decision)] ?? 0;
     const waiting = decision.to !== decision.from && again > seen.now;
     this.armDeadline(waiting ? Math.min(again, decision.nextAt ?? again) : decision.nextAt);
-    if (!waiting) this.act(decision);
+    if (!waiting) this.act(decision, seen);
     if (this.underway === undefined && this.house.mayAct()) this.lookForStrays(seen);
   }
 
@@ -162,7 +162,7 @@ class Loop implements WorkerLoop {
     this.ask();
   }
 
-  private act(decision: Decision) {
+  private act(decision: Decision, seen: Situation) {
     if (this.present.mode === "Observe" || !this.house.mayAct()) return;
     if (this.underway !== undefined) {
       if (decision.to > this.underway.to) this.underway.raise.abort();
@@ -173,7 +173,7 @@ class Loop implements WorkerLoop {
       return;
     }
     const raise = new AbortController();
-    const done = this.apply(decision, raise.signal)
+    const done = this.apply(decision, seen, raise.signal)
       .catch((cause: unknown) => this.house.failed(`scaling ${this.history.worker}`, cause))
       .finally(() => {
         this.underway = undefined;
@@ -182,21 +182,21 @@ class Loop implements WorkerLoop {
     this.underway = { done, raise, to: decision.to };
   }
 
-  private async apply(decision: Decision, signal: AbortSignal) {
+  private async apply(decision: Decision, first: Situation, signal: AbortSignal) {
     const { target, house, history, wokenAt } = this;
+    let seen = first;
     this.wokenAt = undefined;
     const applied = await resize(
       {
         ...{ target, house, history, decision },
         watchings: this.watchings(),
         decideAgain: (observations) => {
-          const seen = this.situation();
-          return seen && decide({ ...seen, observations }).decision;
+          const now = this.situation();
+          if (now === undefined) return undefined;
+          seen = { ...now, observations };
+          return decide(seen).decision;
         },
-        tell: (again) => {
-          const seen = this.situation();
-          return seen === undefined ? history.id() : history.again(again, seen, this.taps);
-        },
+        tell: (again) => history.again(again, seen, this.taps),
       },
       signal,
     );

@@ -65,11 +65,13 @@ export class LoopHistory {
   }
 
   /** The decision, behind the reads that it was made from. */
-  private decide(decision: Decision, { pool: { uid }, rules: { generation } }: Situation, taps: readonly Tap[]): number {
+  private decide(decision: Decision, { rules: { generation }, ...inputs }: Situation, taps: readonly Tap[]): number {
     const number = ++this.decisions;
+    const { uid } = inputs.pool;
     for (const tap of taps) this.read(tap);
     const reads = taps.map(({ watching }) => watching.readId());
-    this.house.history({ kind: "decide", worker: this.worker, id: this.idOf(number), uid, generation, reads, decision });
+    const line = { kind: "decide", worker: this.worker, id: this.idOf(number), uid, generation, reads, decision } as const;
+    this.house.history(this.house.inFull ? { ...line, inputs } : line);
     return number;
   }
 

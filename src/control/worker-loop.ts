@@ -13,8 +13,8 @@ export type LoopHouse = Readonly<{
   now: () => number;
   watch: (watch: Watch, listener: (observed: Observed) => void) => Watching;
   history: (line: HistoryInput) => void;
-  /** Whether reads that changed nothing go to history too, or only those that a decision is made from. */
-  everyRead: boolean;
+  /** Whether somebody wants history in full: reads that changed nothing, and all that a decision was made from. */
+  inFull: boolean;
   /** Whether this process may change anything, asked before each change. One that stands by decides too: so it is warm. */
   mayAct: () => boolean;
   /** After each read of a trigger. */

@@ -1,5 +1,5 @@
 import type { Problem, Reading } from "../core/contract.ts";
-import type { Decision } from "../core/decision.ts";
+import type { Decision, Situation } from "../core/decision.ts";
 
 /**
  * One line of history: what was seen, decided and done. The record keeps the last of them per worker, `/api` and
@@ -27,6 +27,8 @@ export type HistoryLine = Readonly<{ t: number; at: string; worker: string }> &
         /** The `read` ids that it was made from; null for a trigger that was never read. */
         reads: readonly (number | null)[];
         decision: Decision;
+        /** All that it was made from but the rules of its generation, so that it can be made again. In files only. */
+        inputs?: Omit<Situation, "rules">;
       }>
     | Readonly<{
         kind: "write";

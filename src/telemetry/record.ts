@@ -72,7 +72,7 @@ export function createRecord(options: RecordOptions): History {
       if (line.kind === "decide") {
         for (const read of citedOf(kept, line.reads)) keep(kept, read);
       }
-      keep(kept, line);
+      keep(kept, lean(line));
     },
     lines(worker) {
       const kept = workers.get(worker);
@@ -82,6 +82,13 @@ export function createRecord(options: RecordOptions): History {
       workers.delete(worker);
     },
   };
+}
+
+/** What a file has room for, and memory has not. */
+function lean(line: HistoryLine): HistoryLine {
+  if (line.kind !== "decide" || line.inputs === undefined) return line;
+  const { inputs: _, ...rest } = line;
+  return rest;
 }
 
 /** Takes the reads that a decision cites, and that changed nothing when they came, out of waiting. */

@@ -185,7 +185,7 @@ export function fakeHouse(time: Time, watch: LoopHouse["watch"], mayAct: LoopHou
     now: time.now,
     watch,
     history: (line) => void history.push(line),
-    everyRead: false,
+    inFull: false,
     observed: () => {},
     scaled: () => {},
     decided: (_, decision) => void decisions.push(decision),

@@ -193,6 +193,17 @@ const mutations: readonly Mutation[] = [
   },
   {
     breaks: "I11",
+    when: "a decision does not follow from what it was made from",
+    lines: (good) =>
+      edit(good, "decide", decideOf("mails", 1020), (decide) => {
+        const size = decide.decision.from;
+        const pool = { uid: decide.uid, wanted: size, existing: size, ready: size, leaving: 0, changedAt: 0 };
+        const observations = [{ reading: { waiting: 900, running: 0, sampledAt: decide.t }, sentAt: decide.t }];
+        return [{ ...decide, inputs: { pool, observations, memory: {}, now: decide.t } }];
+      }),
+  },
+  {
+    breaks: "I11",
     when: "the steps of a decision do not lead from one to the next",
     lines: (good) =>
       edit(good, "decide", decideOf("mails", 1020), (decide) => [

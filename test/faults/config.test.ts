@@ -12,7 +12,7 @@ const says = (stage: Stage, text: string) =>
   waitFor(`worktide to say "${text}"`, () => stage.life().said.some((line) => line.includes(text)));
 
 suite("The file is edited, and not always well", { concurrency: 3 }, () => {
-  test("an edit with a mistake keeps the version before it, names the place, and the next good one counts", async () => {
+  test("an edit with a mistake keeps the version before it, names the place, and the next good one counts (row 70)", async () => {
     await using stage = await setStage({ pools: [list, calm] });
     await stage.settles("list", 3);
     const good = stage.text();
@@ -37,7 +37,7 @@ suite("The file is edited, and not always well", { concurrency: 3 }, () => {
     await stage.judge();
   });
 
-  test("limits that change while a burst is under way hold from then on", async () => {
+  test("limits that change while a burst is under way hold from then on (row 71)", async () => {
     const mails = pool("mails", { max: 4 });
     await using stage = await setStage({ pools: [mails, calm] });
     await stage.occupied("mails", 24, 400);
@@ -47,7 +47,7 @@ suite("The file is edited, and not always well", { concurrency: 3 }, () => {
     await stage.judge();
   });
 
-  test("paused: nothing moves in either direction; resumed: it goes on, and the pause outlives a restart", async () => {
+  test("paused: nothing moves in either direction; resumed: it goes on, and the pause outlives a restart (row 72)", async () => {
     await using stage = await setStage({ pools: [list, calm] });
     await stage.settles("list", 3);
     await stage.edit([{ ...list, pause: { directions: "Both", reason: "a drill" } }, calm]);
@@ -70,7 +70,7 @@ suite("The file is edited, and not always well", { concurrency: 3 }, () => {
     await stage.judge();
   });
 
-  test("one dead address among many good pools harms none of them", async () => {
+  test("one dead address among many good pools harms none of them (row 26)", async () => {
     const goods = Array.from({ length: 10 }, (_, index) => pool(`good-${index}`, { kind: "list", connection: "steady", max: 1 }));
     await using stage = await setStage({ pools: [list, ...goods, calm] });
     await stage.settles("list", 3);
@@ -84,7 +84,7 @@ suite("The file is edited, and not always well", { concurrency: 3 }, () => {
     await stage.judge();
   });
 
-  test("a name that cannot be resolved harms nobody else", async () => {
+  test("a name that cannot be resolved harms nobody else (row 30)", async () => {
     await using stage = await setStage({ pools: [list, calm] });
     await stage.settles("list", 3);
     await stage.fault({ fault: "DNS", connection: "main" }, async () => {
@@ -99,7 +99,7 @@ suite("The file is edited, and not always well", { concurrency: 3 }, () => {
     await stage.judge();
   });
 
-  test("a secret that is missing is a named problem, never an anonymous login", async () => {
+  test("a secret that is missing is a named problem, never an anonymous login (row 73)", async () => {
     await using stage = await setStage({ pools: [list, calm] });
     await stage.settles("list", 3);
     await stage.fault({ fault: "secret", connection: "main" }, async () => {

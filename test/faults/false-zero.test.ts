@@ -41,21 +41,21 @@ async function neverZero(stage: Stage, tookMs: number): Promise<void> {
 }
 
 suite("An answer of zero that is not the truth lowers nothing", { concurrency: 4 }, () => {
-  test("the server became a replica of an empty one", async () => {
+  test("the server became a replica of an empty one (rows 6, 45)", async () => {
     await using empty = await startRedis({ args: ["--repl-diskless-sync-delay", "0"] });
     await emptied("REPLICAOF an empty primary", async (stage) => {
       await stage.admin.sendCommand(["REPLICAOF", "127.0.0.1", String(empty.port)]);
     });
   });
 
-  test("the server was started again without its data", async () => {
+  test("the server was started again without its data (row 6)", async () => {
     await emptied("restart without data", async (stage) => {
       await stage.redis.kill9();
       await stage.redis.restart();
     });
   });
 
-  test("two databases were swapped, and swapped back", async () => {
+  test("two databases were swapped, and swapped back (row 6)", async () => {
     await using stage = await setStage({ pools: [backlog, calm] });
     await stage.settles("backlog", 3);
     const took = await stage.fault({ fault: "SWAPDB", ...onMain, readable: true }, () =>
@@ -68,7 +68,7 @@ suite("An answer of zero that is not the truth lowers nothing", { concurrency: 4
     await neverZero(stage, took);
   });
 
-  test("a flush: the queue is empty indeed, and zero waits for its proof", async () => {
+  test("a flush: the queue is empty indeed, and zero waits for its proof (row 6)", async () => {
     await using stage = await setStage({ pools: [backlog, calm] });
     await stage.settles("backlog", 3);
     await stage.fault({ fault: "FLUSHALL", ...onMain, readable: true }, async () => {
@@ -80,7 +80,7 @@ suite("An answer of zero that is not the truth lowers nothing", { concurrency: 4
     await stage.judge();
   });
 
-  test("the key was renamed while a deploy was half done", async () => {
+  test("the key was renamed while a deploy was half done (row 31)", async () => {
     await using stage = await setStage({ pools: [backlog, calm] });
     await stage.settles("backlog", 3);
     const took = await stage.fault({ fault: "RENAME", ...onMain, readable: true }, () =>
@@ -93,7 +93,7 @@ suite("An answer of zero that is not the truth lowers nothing", { concurrency: 4
     await neverZero(stage, took);
   });
 
-  test("the key has another type now: not known, and held", async () => {
+  test("the key has another type now: not known, and held (row 31)", async () => {
     await using stage = await setStage({ pools: [backlog, calm] });
     await stage.settles("backlog", 3);
     await stage.fault({ fault: "WRONGTYPE", ...onMain }, async () => {
@@ -110,7 +110,7 @@ suite("An answer of zero that is not the truth lowers nothing", { concurrency: 4
     await stage.judge();
   });
 
-  test("eviction takes the queue away", async () => {
+  test("eviction takes the queue away (row 32)", async () => {
     await emptied("eviction", async (stage) => {
       await stage.admin.sendCommand(["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]);
       await stage.admin.sendCommand(["CONFIG", "SET", "maxmemory", "1"]);

@@ -19,7 +19,7 @@ async function metric(stage: Stage, name: string): Promise<number> {
 }
 
 suite("What worktide lives on runs out", { concurrency: 3 }, () => {
-  test("behind a server that is stopped nothing piles up, with hundreds of triggers and a small heap", async () => {
+  test("behind a server that is stopped nothing piles up, with hundreds of triggers and a small heap (rows 29, 78)", async () => {
     const many = Array.from({ length: 150 }, (_, index) =>
       pool(`many-${index}`, { kind: "list", max: 1, waitingPerReplica: 10, everyMs: 500 }),
     );
@@ -43,7 +43,7 @@ suite("What worktide lives on runs out", { concurrency: 3 }, () => {
     await stage.judge();
   });
 
-  test("no file descriptor is left: it lives, holds, and comes back", async (t) => {
+  test("no file descriptor is left: it lives, holds, and comes back (row 77)", async (t) => {
     const there = await run("prlimit", ["--version"]).then(
       () => true,
       () => false,
@@ -66,7 +66,7 @@ suite("What worktide lives on runs out", { concurrency: 3 }, () => {
     await stage.judge();
   });
 
-  test("started while Redis is away: workers are adopted and held, for nothing is known", async () => {
+  test("started while Redis is away: workers are adopted and held, for nothing is known (row 39)", async () => {
     await using stage = await setStage({ pools: [list, calm] });
     await stage.settles("list", 3);
     await stage.fault({ fault: "refused", ...onMain, outage: true }, async () => {
@@ -84,7 +84,7 @@ suite("What worktide lives on runs out", { concurrency: 3 }, () => {
     assert.ok(writes("list").every(({ from, to }) => to > from));
   });
 
-  test("a secret that is rotated in its file is used at the next dial, and the old one never again", async () => {
+  test("a secret that is rotated in its file is used at the next dial, and the old one never again (row 27)", async () => {
     await using stage = await setStage({ pools: [list, calm], passwordFile: true });
     await stage.settles("list", 3);
     const next = "n3w/s3cret-of-this-run";

@@ -11,7 +11,7 @@ import { setStage } from "./support/stage.ts";
 const strict = { duplicates: "fail" } as const;
 
 suite("Worktide itself is killed, stopped and starved", { concurrency: 3 }, () => {
-  test("killed at random moments and started again: workers are adopted, no job is lost or run twice", async (t) => {
+  test("killed at random moments and started again: workers are adopted, no job is lost or run twice (row 38)", async (t) => {
     const { seed, random } = seedOf();
     t.diagnostic(`seed ${seed}`);
     await using stage = await setStage({ pools: [pool("mails", { max: 4 }), calm], constants: strict });
@@ -25,7 +25,7 @@ suite("Worktide itself is killed, stopped and starved", { concurrency: 3 }, () =
     await stage.judge();
   });
 
-  test("killed in the middle of a scale-down", async (t) => {
+  test("killed in the middle of a scale-down (rows 3, 38)", async (t) => {
     const { seed, random } = seedOf();
     t.diagnostic(`seed ${seed}`);
     await using stage = await setStage({ pools: [pool("mails", { min: 1, max: 4 }), calm], constants: strict });
@@ -39,6 +39,20 @@ suite("Worktide itself is killed, stopped and starved", { concurrency: 3 }, () =
     await stage.judge();
   });
 
+  test("killed at its first request to Redis, its second, its third …: the same jobs are done, once, by as many (row 38)", async () => {
+    await using stage = await setStage({ pools: [pool("mails", { max: 4 }), calm], constants: { ...strict, orphanMs: 90_000 } });
+    for (let k = 1; k <= 12; k++) {
+      await stage.enqueue("mails", 3, 200);
+      await stage.killAtRequest(k);
+      await stage.drained();
+    }
+    await stage.settles("mails", 0);
+    const { lines } = await stage.judge();
+    const ended = lines.flatMap((line) => (line.kind === "job.end" ? [line.job] : []));
+    assert.equal(ended.length, 36);
+    assert.equal(new Set(ended).size, 36);
+  });
+
   test("SIGTERM with jobs in hand: every job ends, no worker is left, and the next one starts afresh", async () => {
     await using stage = await setStage({ pools: [pool("mails", { max: 3 }), calm], constants: strict });
     await stage.occupied("mails", 6, 1500);
@@ -48,7 +62,7 @@ suite("Worktide itself is killed, stopped and starved", { concurrency: 3 }, () =
     await stage.judge();
   });
 
-  test("it stands still for two seconds: nothing is decided on what it missed", async () => {
+  test("it stands still for two seconds: nothing is decided on what it missed (row 28)", async () => {
     await using stage = await setStage({ pools: [pool("mails", { min: 1 }), calm], constants: strict });
     await stage.occupied("mails", 12, 500);
     for (let round = 0; round < 3; round++) {
@@ -64,7 +78,7 @@ suite("Worktide itself is killed, stopped and starved", { concurrency: 3 }, () =
     await stage.judge();
   });
 
-  test("while Redis is away it is alive: nobody has to restart it", async () => {
+  test("while Redis is away it is alive: nobody has to restart it (row 76)", async () => {
     await using stage = await setStage({ pools: [pool("mails"), calm] });
     await stage.settles("calm", 1);
     await stage.fault({ fault: "refused", connection: "main", outage: true }, async () => {
@@ -79,7 +93,7 @@ suite("Worktide itself is killed, stopped and starved", { concurrency: 3 }, () =
     await stage.judge();
   });
 
-  test("Redis and worktide die together", async () => {
+  test("Redis and worktide die together (rows 5, 38)", async () => {
     const redisArgs = ["--appendonly", "yes", "--appendfsync", "always"];
     await using stage = await setStage({ pools: [pool("mails", { min: 1 }), calm], redisArgs });
     await stage.occupied("mails", 9, 700);

@@ -11,7 +11,7 @@ const onMain = { connection: "main" } as const;
 const seldom = pool("seldom", { kind: "list", max: 3, waitingPerReplica: 1, everyMs: 300_000 });
 
 suite("Wake-ups are hints: lost ones cost time, never the truth", { concurrency: 3 }, () => {
-  test("after our connection was killed, pushes are armed again", async () => {
+  test("after our connection was killed, pushes are armed again (rows 56, 75)", async () => {
     await using stage = await setStage({ pools: [seldom, calm] });
     await stage.settles("seldom", 3);
     for (let round = 0; round < 3; round++) {
@@ -29,7 +29,7 @@ suite("Wake-ups are hints: lost ones cost time, never the truth", { concurrency:
     await stage.judge();
   });
 
-  test("what is put in while the connection is down is seen when it is up, without waiting for the interval", async () => {
+  test("what is put in while the connection is down is seen when it is up, without waiting for the interval (row 56)", async () => {
     await using stage = await setStage({ pools: [seldom, calm] });
     await stage.settles("seldom", 3);
     await stage.fault({ fault: "refused", ...onMain, outage: true }, async () => {
@@ -43,7 +43,7 @@ suite("Wake-ups are hints: lost ones cost time, never the truth", { concurrency:
     await stage.judge();
   });
 
-  test("a database that is swapped pushes nothing, and the interval finds it", async () => {
+  test("a database that is swapped pushes nothing, and the interval finds it (row 56)", async () => {
     await using stage = await setStage({ pools: [{ ...seldom, everyMs: 1000, max: 5 }, calm] });
     await stage.settles("seldom", 3);
     const other = stage.admin.duplicate();
@@ -58,7 +58,7 @@ suite("Wake-ups are hints: lost ones cost time, never the truth", { concurrency:
     await stage.judge();
   });
 
-  test("many pools over one flapping address keep one connection", async () => {
+  test("many pools over one flapping address keep one connection (row 15)", async () => {
     const many = Array.from({ length: 12 }, (_, index) => pool(`pool-${index}`, { kind: "list", max: 1, waitingPerReplica: 10 }));
     await using stage = await setStage({ pools: [...many, calm], constants: { clients: 2 } });
     await stage.settles("pool-11", 1);

@@ -8,7 +8,7 @@ const onMain = { connection: "main" } as const;
 const lasting = ["--appendonly", "yes", "--appendfsync", "always"];
 
 suite("Redis goes away while workers have jobs in hand", { concurrency: 3 }, () => {
-  test("refused connections: held, and back by itself", async () => {
+  test("refused connections: held, and back by itself (row 1)", async () => {
     const verdict = await whileBusy({}, (stage) =>
       stage.fault({ fault: "refused", ...onMain, outage: true }, async () => {
         await stage.proxy.set({ kind: "refuse" });
@@ -21,7 +21,7 @@ suite("Redis goes away while workers have jobs in hand", { concurrency: 3 }, () 
     heldDuring(verdict, "refused");
   });
 
-  test("a gateway whose server is gone is dialled gently", async () => {
+  test("a gateway whose server is gone is dialled gently (rows 1, 5)", async () => {
     const verdict = await whileBusy({}, (stage) =>
       stage.fault({ fault: "reset", ...onMain, outage: true }, async () => {
         await stage.proxy.set({ kind: "reset" });
@@ -34,7 +34,7 @@ suite("Redis goes away while workers have jobs in hand", { concurrency: 3 }, () 
     heldDuring(verdict, "reset");
   });
 
-  test("killed, and started again with its data: workers and we come back", async () => {
+  test("killed, and started again with its data: workers and we come back (row 5)", async () => {
     const verdict = await whileBusy({ redisArgs: lasting, maybeHeld: true }, (stage) =>
       stage.fault({ fault: "kill -9", ...onMain, outage: true }, async () => {
         await stage.redis.kill9();
@@ -46,7 +46,7 @@ suite("Redis goes away while workers have jobs in hand", { concurrency: 3 }, () 
     heldDuring(verdict, "kill -9");
   });
 
-  test("stopped: TCP lives on and nothing answers", async () => {
+  test("stopped: TCP lives on and nothing answers (row 4)", async () => {
     const verdict = await whileBusy({}, (stage) =>
       stage.fault({ fault: "SIGSTOP", ...onMain, outage: true }, async () => {
         stage.redis.stopProcess();
@@ -58,7 +58,7 @@ suite("Redis goes away while workers have jobs in hand", { concurrency: 3 }, () 
     heldDuring(verdict, "SIGSTOP");
   });
 
-  test("a half-open connection is dropped at the deadline, and a new one works", async () => {
+  test("a half-open connection is dropped at the deadline, and a new one works (row 4)", async () => {
     await whileBusy({}, (stage) =>
       stage.fault({ fault: "half-open", ...onMain }, async () => {
         await stage.proxy.set({ kind: "freeze" });
@@ -68,7 +68,7 @@ suite("Redis goes away while workers have jobs in hand", { concurrency: 3 }, () 
     );
   });
 
-  test("a handshake that never ends", async () => {
+  test("a handshake that never ends (row 40)", async () => {
     const verdict = await whileBusy({}, (stage) =>
       stage.fault({ fault: "mute", ...onMain, outage: true }, async () => {
         await stage.proxy.set({ kind: "mute" });
@@ -81,7 +81,7 @@ suite("Redis goes away while workers have jobs in hand", { concurrency: 3 }, () 
     heldDuring(verdict, "mute");
   });
 
-  test("connections that are cut over and over", async () => {
+  test("connections that are cut over and over (row 5)", async () => {
     await whileBusy({}, (stage) =>
       stage.fault({ fault: "cuts", ...onMain, readable: true }, async () => {
         for (let round = 0; round < 8; round++) {

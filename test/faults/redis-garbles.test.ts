@@ -7,7 +7,7 @@ import { seedOf } from "./support/seed.ts";
 const onMain = { connection: "main" } as const;
 
 suite("Redis answers late, slowly or wrongly while workers have jobs in hand", { concurrency: 3 }, () => {
-  test("slow but within the deadline is not down", async () => {
+  test("slow but within the deadline is not down (row 42)", async () => {
     await whileBusy({}, (stage) =>
       stage.fault({ fault: "delay 600 ms", ...onMain, readable: true }, async () => {
         await stage.proxy.set({ kind: "delay", ms: 600 });
@@ -18,7 +18,7 @@ suite("Redis answers late, slowly or wrongly while workers have jobs in hand", {
     );
   });
 
-  test("answers after the deadline are void, and held", async () => {
+  test("answers after the deadline are void, and held (row 42)", async () => {
     const verdict = await whileBusy({}, (stage) =>
       stage.fault({ fault: "delay 2.3 s", ...onMain }, async () => {
         await stage.proxy.set({ kind: "delay", ms: 2300 });
@@ -30,7 +30,7 @@ suite("Redis answers late, slowly or wrongly while workers have jobs in hand", {
     heldDuring(verdict, "delay 2.3 s");
   });
 
-  test("a server that sleeps", async () => {
+  test("a server that sleeps (row 42)", async () => {
     const verdict = await whileBusy({ maybeHeld: true }, (stage) =>
       stage.fault({ fault: "DEBUG SLEEP", ...onMain }, async () => {
         await stage.admin.sendCommand(["DEBUG", "SLEEP", "3.5"]);
@@ -39,7 +39,7 @@ suite("Redis answers late, slowly or wrongly while workers have jobs in hand", {
     heldDuring(verdict, "DEBUG SLEEP");
   });
 
-  test("clients that are paused", async () => {
+  test("clients that are paused (row 42)", async () => {
     await whileBusy({}, (stage) =>
       stage.fault({ fault: "CLIENT PAUSE", ...onMain }, async () => {
         await stage.admin.sendCommand(["CLIENT", "PAUSE", "2500", "ALL"]);
@@ -53,7 +53,7 @@ suite("Redis answers late, slowly or wrongly while workers have jobs in hand", {
     ["a reply that nobody asked for", insertReply],
     ["a reply that cannot be decoded", garble],
   ] as const) {
-    test(`${name} shifts no answer to another question`, async () => {
+    test(`${name} shifts no answer to another question (row 41)`, async () => {
       await whileBusy({}, (stage) =>
         stage.fault({ fault: name, ...onMain, readable: true }, async () => {
           for (let round = 0; round < 6; round++) {
@@ -72,7 +72,7 @@ suite("Redis answers late, slowly or wrongly while workers have jobs in hand", {
     });
   }
 
-  test("answers that are cut off at any byte", async (t) => {
+  test("answers that are cut off at any byte (row 41)", async (t) => {
     const { seed, random } = seedOf();
     t.diagnostic(`seed ${seed}`);
     await whileBusy({}, (stage) =>

@@ -11,7 +11,7 @@ const config = (stage: Stage, name: string, value: string) => stage.admin.sendCo
 const killOurs = (stage: Stage) => stage.admin.sendCommand(["CLIENT", "KILL", "USER", "worktide"]);
 
 suite("Redis is there, and refuses", { concurrency: 3 }, () => {
-  test("loading its data: not known, and known again when it has", async () => {
+  test("loading its data: not known, and known again when it has (row 44)", async () => {
     const redisArgs = ["--appendonly", "yes", "--appendfsync", "always"];
     const verdict = await whileBusy({ redisArgs, maybeHeld: true }, (stage) =>
       stage.fault({ fault: "LOADING", ...onMain }, async () => {
@@ -29,7 +29,7 @@ suite("Redis is there, and refuses", { concurrency: 3 }, () => {
     heldDuring(verdict, "LOADING");
   });
 
-  test("out of memory: writes fail, reads go on", async () => {
+  test("out of memory: writes fail, reads go on (row 44)", async () => {
     await whileBusy({}, (stage) =>
       stage.fault({ fault: "OOM", ...onMain, readable: true }, async () => {
         await config(stage, "maxmemory", "1");
@@ -40,7 +40,7 @@ suite("Redis is there, and refuses", { concurrency: 3 }, () => {
     );
   });
 
-  test("a snapshot that failed: writes and pings fail, reads go on", async () => {
+  test("a snapshot that failed: writes and pings fail, reads go on (row 44)", async () => {
     await whileBusy({}, (stage) =>
       stage.fault({ fault: "MISCONF", ...onMain, readable: true }, async () => {
         await config(stage, "save", "3600 1");
@@ -53,7 +53,7 @@ suite("Redis is there, and refuses", { concurrency: 3 }, () => {
     );
   });
 
-  test("a password that was changed: named, held, and no storm of logins", async () => {
+  test("a password that was changed: named, held, and no storm of logins (row 16)", async () => {
     // A wrong password is tried every half minute: more often would lock accounts out.
     const patient = { maybeHeld: true, constants: { backoffCapMs: 35_000 } };
     const verdict = await whileBusy(patient, (stage) =>
@@ -68,7 +68,7 @@ suite("Redis is there, and refuses", { concurrency: 3 }, () => {
     heldDuring(verdict, "password");
   });
 
-  test("a right that was taken away is not an empty queue", async () => {
+  test("a right that was taken away is not an empty queue (row 16)", async () => {
     const verdict = await whileBusy({}, (stage) =>
       stage.fault({ fault: "ACL", ...onMain }, async () => {
         await stage.admin.sendCommand(["ACL", "SETUSER", "worktide", "-@all", "+ping", "+hello", "+client", "+echo", "+info"]);
@@ -93,7 +93,7 @@ suite("Redis is there, and refuses", { concurrency: 3 }, () => {
     heldDuring(verdict, "maxclients");
   });
 
-  test("a replica whose primary is gone does not answer, and that is not zero", async () => {
+  test("a replica whose primary is gone does not answer, and that is not zero (rows 44, 45)", async () => {
     await using other = await startRedis();
     const verdict = await whileBusy({ maybeHeld: true }, (stage) =>
       stage.fault({ fault: "MASTERDOWN", ...onMain }, async () => {

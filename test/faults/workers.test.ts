@@ -12,7 +12,7 @@ import { setStage } from "./support/stage.ts";
 const onMails = { worker: "mails" } as const;
 
 suite("Workers fail", { concurrency: 3 }, () => {
-  test("a worker that is wedged with a job in hand is never taken away", async () => {
+  test("a worker that is wedged with a job in hand is never taken away (rows 3, 12)", async () => {
     await using stage = await setStage({ pools: [pool("mails", { min: 1 }), calm], workerEnv: { LOCK_MS: "30000" } });
     await stage.occupied("mails", 8, 1500);
     const [victim] = stage.processes("mails");
@@ -31,7 +31,7 @@ suite("Workers fail", { concurrency: 3 }, () => {
     await stage.judge();
   });
 
-  test("a long job outlives the scale-down of all others", async () => {
+  test("a long job outlives the scale-down of all others (rows 2, 3)", async () => {
     await using stage = await setStage({ pools: [pool("mails"), calm], constants: { duplicates: "fail" } });
     const until = join(stage.dir, "release");
     await stage.enqueue("mails", 1, 0, { until });
@@ -66,7 +66,7 @@ suite("Workers fail", { concurrency: 3 }, () => {
     );
   });
 
-  test("a program that ends at once is tried ever more rarely, and says so", async () => {
+  test("a program that ends at once is tried ever more rarely, and says so (row 13)", async () => {
     const broken = pool("mails", { command: [process.execPath, "-e", "process.exit(1)"], max: 3 });
     await using stage = await setStage({ pools: [broken, calm] });
     await stage.settles("calm", 1);
@@ -80,7 +80,41 @@ suite("Workers fail", { concurrency: 3 }, () => {
     assert.ok(starts < 40, `${starts} starts`);
   });
 
-  test("a program that is not there is a condition, not a storm", async () => {
+  test("workers that live and take nothing are told of, and not ever more of them are started (row 12)", async () => {
+    const idle = pool("mails", { command: [process.execPath, "-e", "setInterval(() => {}, 1000)"], max: 3 });
+    await using stage = await setStage({ pools: [idle, calm] });
+    await stage.settles("calm", 1);
+    await stage.fault({ fault: "not consuming", ...onMails }, async () => {
+      await stage.enqueue("mails", 12, 100);
+      await stage.settles("mails", 3);
+      await waitFor("it to be told", async () => (await stage.snapshot("mails")).untakenSince !== undefined);
+      await pause(2000);
+    });
+    const { lines } = await stage.judge();
+    const starts = lines.filter((line) => line.kind === "member" && line.worker === "mails" && line.event === "started").length;
+    assert.equal(starts, 3, "and none is started anew for it");
+  });
+
+  test("while workers leave with jobs in hand, new work has its maximum of others, and no more (row 25)", async () => {
+    const mails = pool("mails", { max: 4, waitingPerReplica: 1 });
+    await using stage = await setStage({ pools: [mails, calm], constants: { duplicates: "fail" } });
+    const until = join(stage.dir, "release");
+    await stage.enqueue("mails", 4, 0, { until });
+    await stage.busy(4);
+    await stage.edit([{ ...mails, max: 1 }, calm]);
+    await stage.enqueue("mails", 6, 100);
+    await pause(3000);
+    assert.equal(stage.processes("mails").length, 4, "four are busy: neither fewer for the maximum nor more for what waits");
+    await stage.edit([mails, calm]);
+    await pause(1500);
+    assert.ok(stage.processes("mails").length <= 4);
+    await writeFile(until, "");
+    await stage.drained();
+    await stage.settles("mails", 0);
+    await stage.judge();
+  });
+
+  test("a program that is not there is a condition, not a storm (row 13)", async () => {
     await using stage = await setStage({ pools: [pool("mails", { command: ["no-such-program-here"] }), calm] });
     await stage.settles("calm", 1);
     await stage.fault({ fault: "no program", ...onMails }, async () => {
@@ -91,7 +125,7 @@ suite("Workers fail", { concurrency: 3 }, () => {
     await stage.judge();
   });
 
-  test("jobs that nobody may take are no demand: paused, and delayed for long", async () => {
+  test("jobs that nobody may take are no demand: paused, and delayed for long (row 48)", async () => {
     await using stage = await setStage({ pools: [pool("mails"), calm] });
     await stage.settles("calm", 1);
     await stage.pauseQueue("mails", true);
@@ -105,7 +139,7 @@ suite("Workers fail", { concurrency: 3 }, () => {
     await stage.judge();
   });
 
-  test("a job that kills every worker that takes it: the others are served, and starts stay few", async () => {
+  test("a job that kills every worker that takes it: the others are served, and starts stay few (row 49)", async () => {
     await using stage = await setStage({ pools: [pool("mails"), calm], workerEnv: { MAX_STALLED: "2" } });
     await stage.settles("calm", 1);
     await stage.fault({ fault: "poison", ...onMails }, async () => {

@@ -121,3 +121,12 @@ test("A file that cannot be opened is an error at once, one that fails later dro
   assert.match(String(sink.failure()), /ENOSPC/);
   assert.equal(sink.dropped(), 1);
 });
+
+test("What a decision was made from is in the file, and takes no memory", () => {
+  const written: string[] = [];
+  const record = recording({ sink: { write: (line) => written.push(line) } });
+  const pool = { uid: "u", wanted: 0, existing: 0, ready: 0, leaving: 0, changedAt: 0 };
+  record.add({ ...decide("a"), inputs: { pool, observations: [{}], memory: {}, now: 7 } } as HistoryInput);
+  assert.match(written.join(""), /"inputs":\{"pool":\{"uid":"u"/);
+  assert.doesNotMatch(record.lines("shop/mails")?.join("") ?? "", /inputs/);
+});

@@ -27,7 +27,7 @@ type ProblemKind = NonNullable<TriggerSnapshot["problem"]>["kind"];
 /** A worktide under test: real Redis behind a proxy, real workers, a second Redis that stays well, observers of everything. */
 export type Stage = AsyncDisposable &
   Pick<House, "dir" | "redis" | "proxy" | "admin" | "password" | "passwordPath"> &
-  Pick<Lives, "life" | "text" | "write" | "edit" | "killAndRestart" | "restart"> &
+  Pick<Lives, "life" | "text" | "write" | "edit" | "killAndRestart" | "killAtRequest" | "restart"> &
   Pick<Load, "enqueue" | "pauseQueue"> &
   Pick<Witness, "processes"> &
   Readonly<{
@@ -146,6 +146,8 @@ export async function setStage(options: StageOptions): Promise<Stage> {
         constants: { ...unhurried(notes.lines), ...options.constants },
       };
       const lines = await merged();
+      const bare = lines.find((line) => line.kind === "decide" && line.inputs === undefined);
+      assert.equal(bare, undefined, "a history in a file has what each decision was made from");
       const violations = describe(check(lines, plan));
       const history = historyOf(lines, plan);
       assert.equal(violations, "", violations === "" ? "" : await keep(history.lines));

@@ -1,3 +1,5 @@
+import { decide as decideAgain } from "../../../src/core/decide.ts";
+import type { Decision, Situation } from "../../../src/core/decision.ts";
 import type { Rules } from "../../../src/core/spec.ts";
 import { type History, isValue, type WriteLine } from "./history.ts";
 import type { LineOf, Violation } from "./lines.ts";
@@ -22,8 +24,7 @@ export function noEmptyWrite(history: History): Violation[] {
  * I11. Every change has a reason: a write that took effect cites one decision before it, for the same change, with a
  * sentence, with reads that exist and were in, and with an unbroken chain of steps from the demand to its number.
  * A lowering may end above its decision: some of the chosen workers were no longer idle.
- * Recomputed is what the history carries the inputs of: what a trigger of a countable goal wants. The whole decision
- * depends on the pool and the memory, which history leaves out.
+ * And it is no matter of chance: made again from what it was made from, by the rules that the test wrote, it is the same.
  */
 export function everyChangeHasAReason(history: History): Violation[] {
   const ofWrites = history.of("write").flatMap((write) => {
@@ -48,6 +49,9 @@ export function everyChangeHasAReason(history: History): Violation[] {
   return [...ofWrites, ...history.of("decide").flatMap((decide) => decisionHolds(history, decide))];
 }
 
+/** No more than the number of replicas that Kubernetes can write down. */
+const wanted = (jobs: number, perReplica: number) => Math.min(2 ** 31 - 1, Math.ceil(jobs / perReplica));
+
 function decisionHolds(history: History, decide: LineOf<"decide">): Violation[] {
   const { decision } = decide;
   const say = (message: string): Violation[] => [
@@ -69,6 +73,10 @@ function decisionHolds(history: History, decide: LineOf<"decide">): Violation[] 
   if (decision.steps.some((step) => step.from !== step.to && step.message.trim() === ""))
     return say("has a step without a sentence");
   const rules = history.rulesOf(decide.worker, decide);
+  if (rules !== undefined && decide.inputs !== undefined) {
+    const again = remade(rules, decide.inputs);
+    if (again !== gist(decision)) return say(`is ${gist(decision)}, and made again ${again}`);
+  }
   const miscounted = rules?.triggers.find((trigger, index) => {
     const reading = cited[index]?.result;
     const view = decision.triggers.find(({ name }) => name === trigger.name);
@@ -76,11 +84,19 @@ function decisionHolds(history: History, decide: LineOf<"decide">): Violation[] 
     const { waiting, running, dueSoon, reserved, ceiling } = reading.reading;
     if (dueSoon !== undefined || reserved !== undefined || ceiling !== undefined) return false;
     if (trigger.goal.kind === "waitingPerReplica")
-      return waiting !== undefined && view.wants !== Math.ceil(waiting / trigger.goal.jobs);
+      return waiting !== undefined && view.wants !== wanted(waiting, trigger.goal.jobs);
     if (trigger.goal.kind !== "jobsPerReplica" || waiting === undefined) return false;
-    return view.wants !== Math.ceil((waiting + (running ?? 0)) / trigger.goal.jobs);
+    return view.wants !== wanted(waiting + (running ?? 0), trigger.goal.jobs);
   });
   return miscounted === undefined ? [] : say(`counts ${miscounted.name} otherwise than its reading`);
+}
+
+/** What a decision comes to, and by which steps. Its sentences tell ages of what came in meanwhile, and are left out. */
+const gist = ({ from, to, rule, reason, steps, removable }: Decision): string =>
+  JSON.stringify({ from, to, rule, reason, steps: steps.map((step) => [step.rule, step.from, step.to, step.reason]), removable });
+
+function remade(rules: Rules, inputs: Omit<Situation, "rules">): string {
+  return gist(decideAgain({ ...inputs, rules }).decision);
 }
 
 /** I12. Within min (or the idle size) and max of its generation, whole, and within the step limits of its direction. */

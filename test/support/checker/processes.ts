@@ -135,7 +135,10 @@ function nobodyIsForgotten(history: History, worker: string): Violation[] {
         .of("member")
         .flatMap((line) => (line.run === next.run && (line.event === "started" || line.event === "adopted") ? [line.id] : [])),
     );
-    const seen = history.of("obs").find((obs) => obs.worker === worker && obs.t > next.t + transitionMs + orphanMs);
+    // Of those that came after it, it knows nothing.
+    const over = procs.find(({ event, t }) => event === "exit" && t > next.t)?.t ?? Number.POSITIVE_INFINITY;
+    const due = next.t + transitionMs + orphanMs;
+    const seen = history.of("obs").find((obs) => obs.worker === worker && obs.t > due && obs.t < over);
     return seen?.alive.some((id) => !taken.has(id)) ? [forgotten(seen, "live on, and the next worktide does not know them")] : [];
   });
 }

@@ -1,7 +1,7 @@
 """A Celery app that accounts for every job.
 
 Environment: REDIS_URL, WORKTIDE_WORKER_ID, WORKTIDE_TEST_JOURNAL (file that gets one JSON line per begin and end),
-CELERY_ACKS_LATE=1, CELERY_PREFIX (global_keyprefix), CELERY_TOPIC=1 (the queue "orders" hangs on a topic exchange).
+CELERY_ACKS_LATE=1, CELERY_VISIBILITY (s), CELERY_PREFIX (global_keyprefix), CELERY_TOPIC=1 (the queue "orders" hangs on a topic exchange).
 """
 
 import json
@@ -16,7 +16,10 @@ app.conf.update(
     task_ignore_result=True,
     broker_connection_retry_on_startup=True,
     task_acks_late=os.environ.get("CELERY_ACKS_LATE") == "1",
-    broker_transport_options={"global_keyprefix": os.environ.get("CELERY_PREFIX", "")},
+    broker_transport_options={
+        "global_keyprefix": os.environ.get("CELERY_PREFIX", ""),
+        "visibility_timeout": int(os.environ.get("CELERY_VISIBILITY", "3600")),
+    },
 )
 if os.environ.get("CELERY_TOPIC") == "1":
     app.conf.task_queues = [
