@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { copyFile, mkdtemp, rm } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -89,6 +89,9 @@ describe("TLS to Redis", { skip: needsRedis7 }, () => {
     assert.deepEqual(await lengths(session.client, ["a"]), [0]);
     await using _named = await dial({ caFile, serverName: "localhost" });
     await using _blind = await dial({ insecureSkipVerify: true });
+    const [ca, cert, key] = [readFile(caFile, "utf8"), readFile(certFile, "utf8"), readFile(keyFile, "utf8")];
+    const texts = { ca: await ca, cert: await cert, key: await key, insecureSkipVerify: false };
+    await using _fromSecrets = await open({ url: redis.url, tls: texts });
     for (const wrong of [{}, { caFile: otherCaFile }, { caFile, serverName: "other.example" }, { caFile: "/no/such/file" }]) {
       const problem = await problemOf(dial(wrong));
       assert.equal(problem.kind, "tls", `${JSON.stringify(wrong)}: ${problem.message}`);
