@@ -125,8 +125,8 @@ export const permissions: readonly Permission[] = [
     group: "coordination.k8s.io",
     resources: ["leases"],
     names: ["worktide"],
-    verbs: ["get", "update"],
-    why: "Renews the leader's lease, and gives it up at the end.",
+    verbs: [...read, "update"],
+    why: "Sees who leads; renews the lease, and gives it up at the end.",
     code: ["src/kube/lease.ts"],
   },
   {
