@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { after, before, describe, it } from "node:test";
+import { stringify } from "yaml";
+import { openClusterHouse, waitMs } from "../cluster/house.ts";
+import { openAccess } from "../support/cluster/access.ts";
+import { type ControlPlane, noControlPlane, startControlPlane } from "../support/control-plane.ts";
+import { waitFor } from "../support/wait.ts";
+import { type Made, printed, root, specOf } from "./objects.ts";
+
+const system = "worktide-system";
+type Env = readonly Readonly<{ name: string; value?: string }>[];
+
+/** Runs the controller with arguments and environment of the Deployment, under the account that the manifests give it. */
+async function startAs(plane: ControlPlane, objects: ReadonlyMap<string, Made>) {
+  const { spec } = specOf<{ template: { spec: { containers: readonly { args: readonly string[]; env: Env }[] } } }>(
+    objects,
+    "Deployment",
+  ).template;
+  const [container] = spec.containers;
+  assert.ok(container);
+  const account = `/api/v1/namespaces/${system}/serviceaccounts/worktide/token`;
+  const { status } = await plane.request<{ status: { token: string } }>("POST", account, { spec: { expirationSeconds: 3600 } });
+  const dir = await mkdtemp(path.join(tmpdir(), "worktide-account-"));
+  const access = await openAccess(path.join(dir, "kubeconfig"), plane.bin, { ...plane, token: status.token });
+  const env = Object.fromEntries(
+    container.env.map(({ name, value = system }) => [name, value.replace(/^0\.0\.0\.0:\d+$/, "127.0.0.1:0")]),
+  );
+  // What a pod is told by the files of its account.
+  const inPod = { KUBECONFIG: access.kubeconfig, WORKTIDE_LEASE_NAMESPACE: system };
+  const child = spawn(process.execPath, ["src/main.ts", ...container.args], {
+    cwd: root,
+    env: { ...process.env, ...env, ...inPod },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const said: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on("line", (line) => said.push(line));
+  const exited = once(child, "exit");
+  return {
+    said,
+    /** What the API server did not let it do. */
+    refused: () => said.filter((line) => /forbidden|cannot (get|list|watch|create|update|patch|delete)/i.test(line)),
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGTERM");
+      await exited;
+      await access[Symbol.asyncDispose]();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+const skip = await noControlPlane();
+
+describe("The controller, with no more rights than the manifests give it,", { skip, timeout: 600_000 }, () => {
+  let plane: ControlPlane;
+  before(async () => {
+    plane = await startControlPlane();
+  });
+  after(() => plane?.stop());
+
+  const apply = (objects: ReadonlyMap<string, Made>) =>
+    plane.kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], yaml(objects));
+  const remove = (objects: ReadonlyMap<string, Made>) =>
+    plane.kubectl(["delete", "--ignore-not-found", "-f", "-"], yaml(objects));
+  const yaml = (objects: ReadonlyMap<string, Made>) =>
+    [...objects.values()].map((object) => stringify(object, { aliasDuplicateObjects: false })).join("---\n");
+
+  it("serves all namespaces: leads, scales, tells; reads a Secret once a namespace lets it", async () => {
+    await using house = await openClusterHouse(plane);
+    const objects = await printed();
+    await apply(objects);
+    await using life = await startAs(plane, objects);
+    await house.connection("main");
+    await house.deployment("mails", 0);
+    await house.worker("mails");
+    await house.push("mails", 7);
+    await house.size("mails", 4);
+    await house.reason("mails", "WorkWaiting");
+    await waitFor("events", async () => (await house.events("mails")).some(({ reason }) => reason === "ScaledFromZero"), waitMs);
+    assert.deepEqual(life.refused(), []);
+
+    await house.secret("redis", { url: house.redis.url });
+    await house.connection("secret", { redis: { urlFrom: { secretKeyRef: { name: "redis", key: "url" } } } });
+    await house.deployment("secretly", 0);
+    await house.worker("secretly", { triggers: [{ ...trigger("secretly"), connection: "secret" }] });
+    await house.push("secretly", 2);
+    await waitFor("a word on the Secret", () => life.refused().some((line) => line.includes("secrets")), waitMs);
+    assert.equal(await house.replicas("secretly"), 0);
+    const binding = ["create", "rolebinding", "worktide-secrets", "--clusterrole=worktide-secrets"];
+    await plane.kubectl(["-n", house.room, ...binding, `--serviceaccount=${system}:worktide`]);
+    await house.size("secretly", 1);
+    assert.deepEqual(
+      life.refused().filter((line) => !line.includes("secrets")),
+      [],
+    );
+    await remove(objects);
+  });
+
+  it("serves the namespaces of its Roles, and asks for nothing beyond them", async () => {
+    await using house = await openClusterHouse(plane);
+    const objects = await printed("--scope", "namespaced", "--namespaces", house.room, "--secrets", "redis");
+    await apply(objects);
+    await house.secret("redis", { url: house.redis.url });
+    await house.connection("main", { redis: { urlFrom: { secretKeyRef: { name: "redis", key: "url" } } } });
+    await house.deployment("mails", 0);
+    await house.worker("mails");
+    await house.push("mails", 7);
+    await using life = await startAs(plane, objects);
+    await house.size("mails", 4);
+    await house.reason("mails", "WorkWaiting");
+    await house.client.del("mails");
+    await house.size("mails", 0);
+    assert.deepEqual(life.refused(), []);
+    await remove(objects);
+  });
+});
+
+const trigger = (key: string) => ({
+  name: "jobs",
+  redis: { list: { key, processing: [`${key}:processing`] } },
+  goal: { waitingPerReplica: 2 },
+  every: "200ms",
+});
