@@ -3,7 +3,7 @@ import type { Api } from "./define.ts";
 import { apiVersion } from "./meta.ts";
 import { type ObjectFinding, type ParsedObject, parseObject } from "./object.ts";
 import { digestOf } from "./resolve.ts";
-import { get } from "./tree.ts";
+import { get, textOf } from "./tree.ts";
 
 const reviewVersion = "admission.k8s.io/v1";
 
@@ -50,7 +50,7 @@ export async function answerReview(review: unknown, api: Api, view: ClusterView)
 }
 
 function isOurs(request: unknown): boolean {
-  const created = ["CREATE", "UPDATE"].includes(String(get(request, "operation")));
+  const created = ["CREATE", "UPDATE"].includes(textOf(get(request, "operation")));
   const group = get(request, "kind", "group");
   return created && group === apiVersion.split("/")[0] && !get(request, "subResource");
 }

@@ -4,7 +4,7 @@ import type { Place } from "./fields.ts";
 import type { Complaint } from "./finding.ts";
 import type { Kind } from "./meta.ts";
 import { type Offer, wrongReference } from "./reference-check.ts";
-import { get, listAt } from "./tree.ts";
+import { get, listAt, textOf } from "./tree.ts";
 
 /** A document as the checks over several documents see it. */
 export type Declared = Readonly<{ kind: Kind; namespace: string; name: string; document: unknown; title: string }>;
@@ -109,7 +109,7 @@ function checkTargets(all: readonly Declared[]) {
     .flatMap((of) => {
       const [kind, name] = [get(of.document, "spec", "target", "kind"), get(of.document, "spec", "target", "name")];
       if (typeof kind !== "string" || typeof name !== "string") return [];
-      const group = String(get(of.document, "spec", "target", "apiVersion") ?? "apps/v1").replace(/\/[^/]*$/, "");
+      const group = textOf(get(of.document, "spec", "target", "apiVersion") ?? "apps/v1").replace(/\/[^/]*$/, "");
       const key = JSON.stringify([of.namespace, group, kind, name]);
       const first = seen.get(key);
       seen.set(key, first ?? of);

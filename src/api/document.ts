@@ -7,6 +7,7 @@ import { apiVersion, type Kind, kinds } from "./meta.ts";
 import { commandText } from "./redact.ts";
 import { type QueueConnection, resolveConnection, resolveWorker, type ScaledWorker } from "./resolve.ts";
 import { didYouMean } from "./suggest.ts";
+import { textOf } from "./tree.ts";
 
 export type ReadOptions = Readonly<{
   api: Api;
@@ -78,4 +79,4 @@ function kindOf(value: unknown): Kind | Complaint {
   return known;
 }
 
-const shown = (value: unknown) => commandText(String(value).split(" "), 60);
+const shown = (value: unknown) => commandText(textOf(value).split(" "), 60);

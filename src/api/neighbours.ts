@@ -1,6 +1,6 @@
 import type { Declared } from "./check-together.ts";
 import type { Complaint } from "./finding.ts";
-import { get } from "./tree.ts";
+import { get, textOf } from "./tree.ts";
 
 type Target = Readonly<{ namespace: string; group: string; kind: string; name: string }>;
 
@@ -26,8 +26,8 @@ function targetOf(reference: unknown, namespace: string): Target | undefined {
   return { namespace, group: groupOf(get(reference, "apiVersion") ?? "apps/v1"), kind, name };
 }
 
-const groupOf = (apiVersion: unknown) => String(apiVersion).replace(/\/?[^/]*$/, "");
-const namespaceOf = (object: unknown) => String(get(object, "metadata", "namespace") ?? "default");
+const groupOf = (apiVersion: unknown) => textOf(apiVersion).replace(/\/?[^/]*$/, "");
+const namespaceOf = (object: unknown) => textOf(get(object, "metadata", "namespace") ?? "default");
 const same = (a: Target, b: Target | undefined) =>
   b !== undefined && a.namespace === b.namespace && a.group === b.group && a.kind === b.kind && a.name === b.name;
 

@@ -4,7 +4,7 @@ import { type Complaint, type Finding, pathText } from "./finding.ts";
 import type { Kind } from "./meta.ts";
 import { redact } from "./redact.ts";
 import type { QueueConnection, ScaledWorker } from "./resolve.ts";
-import { get } from "./tree.ts";
+import { get, textOf } from "./tree.ts";
 
 /** A finding in an object of the API server, which has no lines. */
 export type ObjectFinding = Omit<Finding, "file" | "line" | "column">;
@@ -43,11 +43,11 @@ export function parseObject(object: unknown, api: Api): ParsedObject {
     text: () => undefined,
   });
   const generation = Number(get(metadata, "generation") ?? 1);
-  const uid = String(get(metadata, "uid") ?? "");
+  const uid = textOf(get(metadata, "uid") ?? "");
   return {
     ...rest,
-    namespace: String(namespace ?? ""),
-    name: String(name ?? ""),
+    namespace: textOf(namespace ?? ""),
+    name: textOf(name ?? ""),
     uid,
     generation,
     deleting: get(metadata, "deletionTimestamp") !== undefined,
@@ -58,7 +58,7 @@ export function parseObject(object: unknown, api: Api): ParsedObject {
   };
 }
 
-const strings = (value: unknown): readonly string[] => (Array.isArray(value) ? value.map(String) : []);
+const strings = (value: unknown): readonly string[] => (Array.isArray(value) ? value.map(textOf) : []);
 
 function toFinding({ severity, rule, message, path }: Complaint): ObjectFinding {
   return { severity: severity ?? "error", rule, message: redact(message), ...(path.length > 0 ? { path: pathText(path) } : {}) };

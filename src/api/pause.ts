@@ -1,5 +1,6 @@
 import type { Rules } from "../core/spec.ts";
 import type { Complaint } from "./finding.ts";
+import { textOf } from "./tree.ts";
 
 type Directions = NonNullable<Rules["pause"]>["directions"];
 
@@ -49,7 +50,7 @@ export function annotatedPause(
 ): Readonly<{ pause?: Pause; complaints: readonly Complaint[] }> {
   const { paused, until, reason } = pauseAnnotations;
   const [asked, end, why] = [annotations[paused], annotations[until], annotations[reason]];
-  const directions = asked === undefined ? "None" : directionsOf[String(asked).toLowerCase()];
+  const directions = asked === undefined ? "None" : directionsOf[textOf(asked).toLowerCase()];
   const complaints: Complaint[] = [];
   const wrong = (key: string, must: string) =>
     complaints.push({
@@ -58,12 +59,12 @@ export function annotatedPause(
       path: ["metadata", "annotations", key],
     });
   if (directions === undefined) wrong(paused, "must be one of 'true', 'up', 'down', 'false'");
-  const endMs = end === undefined ? undefined : Date.parse(String(end));
-  if (end !== undefined && (Number.isNaN(endMs) || !time.test(String(end)))) {
+  const endMs = end === undefined ? undefined : Date.parse(textOf(end));
+  if (end !== undefined && (Number.isNaN(endMs) || !time.test(textOf(end)))) {
     wrong(until, "must be a time such as '2026-12-24T18:00:00Z'");
   }
   if (asked === undefined && end !== undefined) wrong(until, `must stand beside \`${paused}\``);
   if (complaints.length > 0 || directions === undefined || directions === "None") return { complaints };
-  const told = why === undefined || why === "" ? `annotation ${paused}` : String(why).slice(0, longestReason);
+  const told = why === undefined || why === "" ? `annotation ${paused}` : textOf(why).slice(0, longestReason);
   return { complaints, pause: { directions, reason: told, ...(endMs === undefined ? {} : { until: endMs }) } };
 }

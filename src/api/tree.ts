@@ -9,3 +9,9 @@ export const listAt = (value: unknown, ...path: readonly PropertyKey[]): readonl
   const found = get(value, ...path);
   return Array.isArray(found) ? found : [];
 };
+
+/** A scalar as text. Of a map or list, which may have a `toString` of its own making, "a map" or "a list". */
+export function textOf(value: unknown): string {
+  if (Array.isArray(value)) return "a list";
+  return typeof value === "object" && value !== null ? "a map" : String(value);
+}
