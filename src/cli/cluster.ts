@@ -7,9 +7,10 @@ import { brokers } from "../brokers/brokers.ts";
 import { type Declarations, followDeclarations } from "../cluster/declared.ts";
 import { scaledWorkerKind } from "../cluster/kinds.ts";
 import { createPublisher } from "../cluster/publisher.ts";
-import { meaningOf, refusalOf } from "../cluster/status.ts";
+import { meaningOf } from "../cluster/status.ts";
 import { createTargets } from "../cluster/targets.ts";
 import { watchDeclared } from "../cluster/watches.ts";
+import { openWebhook } from "../cluster/webhook.ts";
 import type { ControllerConfig } from "../config.ts";
 import { type Access, findAccess } from "../kube/access.ts";
 import { createClient } from "../kube/client.ts";
@@ -93,6 +94,8 @@ export async function startController(options: ClusterOptions, world: World): Pr
       status: (key) => watches.workers.get(key)?.status,
       changed: (key) => publisher.touch(key),
       notice: (key, notice) => publisher.notice(key, notice),
+      fence: lease.fence,
+      failed: (doing, cause) => house.failed(doing, cause),
     }),
   );
   const identityOf = (key: string) => {
@@ -102,7 +105,7 @@ export async function startController(options: ClusterOptions, world: World): Pr
   const publisher = stack.use(
     createPublisher({
       snapshot: (key) => house.ledger.briefOf(key),
-      refused: (key) => refusalOf(watches.workers.get(key)?.parsed),
+      refused: (key) => declarations?.refused(key),
       published: (key) => watches.workers.get(key)?.status,
       target: (key) => {
         const spec = house.controller.find(key)?.worker.target;
@@ -125,6 +128,7 @@ export async function startController(options: ClusterOptions, world: World): Pr
         readers: readersOf(references),
         openTarget: async (worker) => targets.open(worker),
         mayAct: () => lease.isLeader(),
+        leading: () => lease.isLeader(),
         scaled: (key, { decision, applied }) => publisher.scaled(key, decision, applied.size),
         ready: () =>
           declarations === undefined
@@ -134,7 +138,10 @@ export async function startController(options: ClusterOptions, world: World): Pr
       world,
     ),
   );
-  const { controller, ledger, observer } = house;
+  const { controller, ledger, observer, failed } = house;
+  if (config.webhook) {
+    stack.use(openWebhook({ listen: config.webhook, certDir: config.webhookCertDir, kube: client, api, watches, failed }));
+  }
   const all = () => controller.managed();
   stack.defer(() => controller.close(() => {}));
   stack.defer(
@@ -168,7 +175,7 @@ export async function startController(options: ClusterOptions, world: World): Pr
         listing ??= setTimeout(relist, listMs);
       },
       follow: ({ kind, namespace, name }) => references.use({ kind, namespace, name }, () => observer.checkSettings()),
-      failed: house.failed,
+      failed,
     });
     end.use(declarations);
     log.info({ workers: watches.workers.size, connections: watches.connections.size }, "what is declared is known");

@@ -29,6 +29,8 @@ export type HouseOptions = Readonly<{
   mayAct?: LoopHouse["mayAct"];
   /** A size was applied. */
   scaled?: LoopHouse["scaled"];
+  /** Whether this replica leads; absent where nobody is elected. */
+  leading?: () => boolean;
   notices?: () => readonly string[];
   ready?: () => Readiness;
 }>;
@@ -113,7 +115,11 @@ export async function openHouse(options: HouseOptions, world: World): Promise<Ho
   });
   const ledger = createLedger({ controller: () => controller, series: createSeries(), now: world.now, wallClock: Date.now });
   const metrics = createMetrics({
-    source: () => ({ workers: ledger.brief(), connections: controller.connections() }),
+    source: () => ({
+      workers: ledger.brief(),
+      connections: controller.connections(),
+      ...(options.leading && { leading: options.leading() }),
+    }),
     version: world.version,
   });
   const web = createWeb({

@@ -5,9 +5,17 @@ import type { ScaledWorkerStatus } from "../api/status.ts";
 import type { Controller } from "../control/controller.ts";
 import type { ObservedStatus } from "../kube/status.ts";
 import type { WatchList } from "../kube/watch-list.ts";
+import { createClaims } from "./claims.ts";
+import { type Refused, refusalOf } from "./status.ts";
 
 /** A ScaledWorker as the API server has it. */
-export type WorkerObject = Readonly<{ parsed: ParsedObject; status: ScaledWorkerStatus; observed: ObservedStatus }>;
+/** `createdAt`: ISO time. */
+export type WorkerObject = Readonly<{
+  createdAt: string;
+  parsed: ParsedObject;
+  status: ScaledWorkerStatus;
+  observed: ObservedStatus;
+}>;
 
 export type Watches = Readonly<{
   workers: WatchList<WorkerObject>;
@@ -30,8 +38,8 @@ export type DeclaredHouse = Readonly<{
 export interface Declarations extends AsyncDisposable {
   /** The ScaledWorkers that use a connection, by the key of either. */
   users(connection: string): number;
-  /** The one in force. */
-  worker(key: string): ScaledWorker | undefined;
+  /** Why its newest spec is not in force; undefined where it is. */
+  refused(key: string): Refused | undefined;
   /** Resolves when all that was known at the time of the call is in force. */
   settled(): Promise<void>;
 }
@@ -47,6 +55,11 @@ export function followDeclarations({ watches, controller, changed, follow, faile
   const usedBy = new Map<string, Set<string>>();
   const inForce = new Map<string, ScaledWorker>();
   const waiting = new Set<string>();
+  /** Workers whose target another one has, by key. */
+  const contested = new Map<string, string>();
+  const claims = createClaims((keys) => {
+    for (const key of keys) ask(key);
+  });
   let working: Promise<void> | undefined;
   let stopped = false;
 
@@ -54,6 +67,7 @@ export function followDeclarations({ watches, controller, changed, follow, faile
     waiting.add(key);
     working ??= work().finally(() => {
       working = undefined;
+      for (const late of waiting) ask(late);
     });
   };
 
@@ -61,7 +75,7 @@ export function followDeclarations({ watches, controller, changed, follow, faile
     let done = 0;
     for (const key of waiting) {
       waiting.delete(key);
-      if (stopped) return;
+      if (stopped) return waiting.clear();
       await apply(key).catch((cause: unknown) => failed(`declaring ${key}`, cause));
       if (++done % atOnce === 0) await new Promise((resolve) => setImmediate(resolve));
     }
@@ -72,7 +86,10 @@ export function followDeclarations({ watches, controller, changed, follow, faile
     const before = inForce.get(key);
     if (object === undefined || object.deleting || (before !== undefined && before.uid !== object.uid)) leave(key, before);
     const worker = object?.deleting === false ? object.worker : undefined;
-    if (worker !== undefined) {
+    const owner = worker && claims.take(worker);
+    if (owner === undefined) contested.delete(key);
+    else contested.set(key, owner);
+    if (worker !== undefined && owner === undefined) {
       unlink(key, before);
       for (const connection of connectionsOf(worker)) (usedBy.get(connection) ?? fresh(connection)).add(key);
       inForce.set(key, worker);
@@ -82,8 +99,9 @@ export function followDeclarations({ watches, controller, changed, follow, faile
   };
 
   const leave = (key: string, before: ScaledWorker | undefined) => {
-    if (before === undefined) return;
+    if (before === undefined) return claims.leave(key);
     unlink(key, before);
+    claims.leave(key);
     inForce.delete(key);
     controller.drop(key);
   };
@@ -113,7 +131,9 @@ export function followDeclarations({ watches, controller, changed, follow, faile
 
   const lists = [watches.connections, ...(watches.clusterConnections ? [watches.clusterConnections] : [])];
   for (const list of lists) for (const [key, object] of list.entries()) connect(key, object);
-  for (const [key] of watches.workers.entries()) ask(key);
+  // Of several with one target the oldest has it, whoever asks first after a restart.
+  const oldest = [...watches.workers.entries()].toSorted(([, a], [, b]) => (a.createdAt < b.createdAt ? -1 : 1));
+  for (const [key] of oldest) ask(key);
   const stops = [
     ...lists.map((list) => list.onChange((key, now) => connect(key, now))),
     watches.workers.onChange((key, now, was) => {
@@ -123,7 +143,15 @@ export function followDeclarations({ watches, controller, changed, follow, faile
 
   return {
     users: (connection) => usedBy.get(connection)?.size ?? 0,
-    worker: (key) => inForce.get(key),
+    refused(key) {
+      const object = watches.workers.get(key)?.parsed;
+      const owner = contested.get(key);
+      if (object === undefined || object.deleting) return undefined;
+      const { generation } = object;
+      if (owner === undefined) return refusalOf(object);
+      const message = `\`spec.target\` must not be the target of another ScaledWorker: '${owner.slice(owner.indexOf("/") + 1)}' has it`;
+      return { generation, reason: "Conflict", message };
+    },
     settled: async () => working,
     async [Symbol.asyncDispose]() {
       stopped = true;

@@ -11,6 +11,8 @@ const usersOwn: ReadonlySet<string> = new Set<string>([
   "SecretNotFound",
   "QueueNotFound",
   "Forbidden",
+  "Conflict",
+  "TargetNotScalable",
 ]);
 
 const states = { known: "Fresh", stale: "Stale", unknown: "Unknown" } as const;
@@ -26,13 +28,13 @@ export type Seen = Pick<
 export type Scaled = Readonly<{ name: string; memory?: ScaledWorkerStatus["size"] | undefined }>;
 
 /** A spec that cannot be put in force. */
-export type Refused = Readonly<{ generation: number; message: string }>;
+export type Refused = Readonly<{ generation: number; reason: "InvalidSpec" | "Conflict"; message: string }>;
 
 /** A worker whose newest spec was refused: `before` is how the one in force stands, where there is one. */
-export function refusedWorker(before: Seen | undefined, { generation, message }: Refused, at: string): Seen {
-  const unknown = { status: "Unknown", reason: "InvalidSpec", message: "", since: at } as const;
+export function refusedWorker(before: Seen | undefined, { generation, reason, message }: Refused, at: string): Seen {
+  const unknown = { status: "Unknown", reason, message: "", since: at } as const;
   const conditions = before?.conditions ?? workerConditions.map((type) => ({ type, ...unknown }));
-  const refused = { status: "False", reason: "InvalidSpec", message, since: at } as const;
+  const refused = { status: "False", reason, message, since: at } as const;
   const base = before ?? { generatedAt: at, changes: [], triggers: [] };
   return { ...base, generation, conditions: conditions.map((each) => (each.type === "Ready" ? { ...each, ...refused } : each)) };
 }
@@ -82,7 +84,7 @@ function conditionsOf(seen: Seen, before: readonly StatusCondition[]): StatusCon
   const ready = conditions.find(({ type }) => type === "Ready");
   const abnormal = [
     ...(ready?.status === "False" && usersOwn.has(ready.reason) ? [{ ...ready, type: "Stalled", status: "True" } as const] : []),
-    ...(decision === undefined && ready?.reason !== "InvalidSpec"
+    ...(decision === undefined && ready?.status !== "False"
       ? [{ type: "Reconciling", status: "True", reason: "NewGeneration", message: "", since: generatedAt } as const]
       : []),
   ];
@@ -113,7 +115,7 @@ export function meaningOf({ conditions = [], triggers = [], lastDecision: _, ...
 
 /** Why the newest spec cannot be put in force; undefined where it can. */
 export function refusalOf(object: ParsedObject | undefined): Refused | undefined {
-  if (object === undefined || object.worker !== undefined || object.deleting) return undefined;
+  if (object === undefined || object.worker !== undefined) return undefined;
   const errors = object.findings.filter(({ severity }) => severity === "error").map(({ message }) => message);
-  return { generation: object.generation, message: errors.join("; ").slice(0, longestMessage) };
+  return { generation: object.generation, reason: "InvalidSpec", message: errors.join("; ").slice(0, longestMessage) };
 }

@@ -1,6 +1,8 @@
-import type { ScaledWorker } from "../api/resolve.ts";
+import { apiVersion } from "../api/meta.ts";
+import type { JobTarget, ScaledWorker } from "../api/resolve.ts";
 import type { ScaledWorkerStatus } from "../api/status.ts";
-import type { Kube } from "../kube/kube.ts";
+import type { Fence, Kube } from "../kube/kube.ts";
+import { createJobTarget } from "../targets/job.ts";
 import { createScaleTarget, type ScaleTarget } from "../targets/scale.ts";
 import type { Target, TargetNotice } from "../targets/target.ts";
 import { createTargetWatches } from "../targets/watches.ts";
@@ -9,6 +11,7 @@ import { scaledWorkerKind } from "./kinds.ts";
 export type TargetsHouse = Readonly<{
   /** With the fence of the leader. */
   kube: Kube;
+  fence: Fence;
   /** Those that may be seen; absent: all. */
   namespaces?: readonly string[] | undefined;
   /** Monotonic ms. */
@@ -18,6 +21,7 @@ export type TargetsHouse = Readonly<{
   /** Pool or trouble of this worker's target is different. */
   changed: (key: string) => void;
   notice: (key: string, notice: TargetNotice) => void;
+  failed: (doing: string, cause: unknown) => void;
   onProblem: (error: unknown) => void;
 }>;
 
@@ -29,7 +33,7 @@ export interface Targets extends AsyncDisposable {
 }
 
 export function createTargets(house: TargetsHouse): Targets {
-  const { kube, clock, namespaces, onProblem } = house;
+  const { kube, fence, clock, namespaces, onProblem } = house;
   const watches = createTargetWatches({ kube, clock, onProblem, ...(namespaces && { namespaces }) });
   const scales = new Map<string, ScaleTarget>();
 
@@ -57,12 +61,20 @@ export function createTargets(house: TargetsHouse): Targets {
     return target;
   };
 
+  const openJobs = ({ namespace, name, uid = "" }: ScaledWorker, target: JobTarget) =>
+    createJobTarget({ target, owner: { apiVersion, namespace, name, uid }, kube, watches, fence, failed: house.failed });
+
+  const openTarget = (worker: ScaledWorker): Target => {
+    const { target } = worker;
+    if (target.kind === "scale") return openScale(worker, target.ref);
+    if (target.kind === "job") return openJobs(worker, target);
+    throw new Error("`spec.target.process` must not be used in a cluster");
+  };
+
   return {
     open(worker) {
-      const { key, target: spec } = worker;
-      if (spec.kind !== "scale")
-        throw new Error(`\`spec.target\` must have \`kind\` and \`name\`; a \`${spec.kind}\` is none of a cluster`);
-      const target = openScale(worker, spec.ref);
+      const { key } = worker;
+      const target = openTarget(worker);
       const stop = target.onChange(() => house.changed(key));
       return {
         ...target,

@@ -30,8 +30,9 @@ export function watchDeclared({ kube, api, namespaces, fingerprint, onProblem }:
     return list;
   };
   return {
-    workers: follow(scaledWorkerKind, false, (parsed, { status, metadata: { resourceVersion } }) => ({
+    workers: follow(scaledWorkerKind, false, (parsed, { status, metadata: { resourceVersion, creationTimestamp = "" } }) => ({
       parsed,
+      createdAt: creationTimestamp,
       status: status ?? {},
       observed: { resourceVersion, fingerprint: fingerprint(status) },
     })),

@@ -133,7 +133,7 @@ describe("publisher", () => {
 
   it("tells of a spec that was refused, with or without one in force", (t) => {
     const { publisher, written, pass, state, given } = rig(t);
-    given.refused = { generation: 4, message: "`spec.target` must have exactly one of `kind`, `job`" };
+    given.refused = { generation: 4, reason: "InvalidSpec", message: "`spec.target` must have exactly one of `kind`, `job`" };
     state.worker = undefined;
     publisher.touch(key);
     pass(200);

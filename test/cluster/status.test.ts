@@ -67,7 +67,7 @@ describe("status", () => {
   });
 
   it("tells of a refused spec, beside how the one in force stands", () => {
-    const refused = { generation: 4, message: "`spec.replicas.min` must not be above `max`" };
+    const refused = { generation: 4, reason: "InvalidSpec", message: "`spec.replicas.min` must not be above `max`" } as const;
     const alone = statusOf(refusedWorker(undefined, refused, new Date(now).toISOString()), { name: "mails" });
     assert.deepEqual(
       [alone.observedGeneration, alone.reason, of(alone, "Ready")?.message, of(alone, "Stalled")?.status],
