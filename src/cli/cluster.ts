@@ -108,8 +108,8 @@ export async function startController(options: ClusterOptions, world: World): Pr
       refused: (key) => declarations?.refused(key),
       published: (key) => watches.workers.get(key)?.status,
       target: (key) => {
-        const spec = house.controller.find(key)?.worker.target;
-        return { name: spec?.kind === "scale" ? spec.ref.name : "", memory: targets.memory(key) };
+        const spec = watches.workers.get(key)?.parsed.worker?.target;
+        return { name: spec?.kind === "scale" ? spec.ref.name : spec?.kind, memory: targets.memory(key) };
       },
       write: (key, next) => status.write(identityOf(key), next),
       notify: (key, notice) =>

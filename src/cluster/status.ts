@@ -25,7 +25,7 @@ export type Seen = Pick<
 >;
 
 /** What is scaled: its name, for `kubectl get`, and what of it must outlive this process. */
-export type Scaled = Readonly<{ name: string; memory?: ScaledWorkerStatus["size"] | undefined }>;
+export type Scaled = Readonly<{ name?: string | undefined; memory?: ScaledWorkerStatus["size"] | undefined }>;
 
 /** A spec that cannot be put in force. */
 export type Refused = Readonly<{ generation: number; reason: "InvalidSpec" | "Conflict"; message: string }>;
@@ -51,7 +51,7 @@ export function statusOf(seen: Seen, { name: target, memory }: Scaled, published
   const change = lastChange && changes.find(({ from, to }) => from === lastChange.from && to === lastChange.to);
   return {
     observedGeneration: generation,
-    target,
+    ...(target !== undefined && { target }),
     ...(pool && { replicas: pool.existing }),
     ...(decision && { desired: decision.to }),
     reason: telling(seen.conditions),

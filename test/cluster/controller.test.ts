@@ -66,4 +66,125 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
     }
     assert.deepEqual(await versions(), before);
   });
+
+  it("says at once that a Secret or a connection is missing, goes on when it is there, and takes a rotated one", async () => {
+    await using house = await openClusterHouse(plane);
+    await house.client.configSet("requirepass", "first-password");
+    await house.deployment("mails", 0);
+    await house.worker("mails");
+    await using life = await house.start();
+    const { status } = await house.reason("mails", "ConnectionNotFound");
+    assert.equal(status?.conditions?.find(({ type }) => type === "Stalled")?.status, "True");
+    const passwordFrom = { secretKeyRef: { name: "redis", key: "password" } };
+    await house.connection("main", { redis: { url: house.redis.url, passwordFrom } });
+    await house.reason("mails", "SecretNotFound");
+    await house.secret("redis", { password: "first-password" });
+    await house.push("mails", 2);
+    await house.size("mails", 1);
+    await house.client.configSet("requirepass", "second-password");
+    await plane.request("PATCH", `${house.core}/secrets/redis`, { stringData: { password: "second-password" } });
+    const mine = await house.client.clientId();
+    const clients = (await house.client.sendCommand(["CLIENT", "LIST"])) as string;
+    for (const [, id] of clients.matchAll(/^id=(\d+) /gm)) {
+      if (Number(id) !== mine) await house.client.sendCommand(["CLIENT", "KILL", "ID", String(id)]);
+    }
+    await house.push("mails", 4);
+    await house.size("mails", 3);
+    for (const secret of ["first-password", "second-password"]) {
+      const seen = [...life.said, JSON.stringify(await house.get("mails")), JSON.stringify(await house.events("mails"))];
+      assert.ok(!seen.join("\n").includes(secret), `${secret} was told`);
+    }
+  });
+
+  it("keeps the spec before in force when an edit is refused, and tells", async () => {
+    await using house = await openClusterHouse(plane);
+    await house.deployment("mails", 0);
+    await house.connection("main");
+    await house.worker("mails");
+    await using _ = await house.start();
+    await house.push("mails", 4);
+    await house.size("mails", 2);
+    // What CEL cannot say: nothing would prove a worker idle.
+    const blind = { name: "jobs", connection: "main", redis: { list: { key: "mails" } }, goal: { waitingPerReplica: 2 } };
+    await house.patch("mails", { spec: { triggers: [blind] } });
+    const { status, metadata } = await house.reason("mails", "InvalidSpec");
+    assert.equal(status?.observedGeneration, metadata["generation"]);
+    await house.push("mails", 4);
+    await house.size("mails", 4);
+  });
+
+  it("lets an object have one ScaledWorker: the first; the next one waits for it", async () => {
+    await using house = await openClusterHouse(plane);
+    await house.deployment("mails", 0);
+    await house.connection("main");
+    await house.worker("mails");
+    await using _ = await house.start();
+    await house.reason("mails", "Empty");
+    await house.worker("other", { target: { kind: "Deployment", name: "mails" } });
+    const { status } = await house.reason("other", "Conflict");
+    assert.match(status?.conditions?.find(({ type }) => type === "Ready")?.message ?? "", /'mails' has it/);
+    await plane.request("DELETE", `${house.ours}/scaledworkers/mails`);
+    await house.reason("other", "Empty");
+  });
+
+  it("leaves the target as it is when its ScaledWorker goes, without holding that up", async () => {
+    await using house = await openClusterHouse(plane);
+    await house.deployment("mails", 0);
+    await house.connection("main");
+    await house.worker("mails");
+    await using _ = await house.start();
+    await house.push("mails", 4);
+    await house.size("mails", 2);
+    await plane.request("DELETE", `${house.ours}/scaledworkers/mails`);
+    await assert.rejects(house.get("mails"), /404/);
+    await house.client.del("mails");
+    await pause(2_000);
+    assert.equal(await house.replicas("mails"), 2);
+  });
+
+  it("respects a zero that a person set, until somebody raises it, and after a restart too", async () => {
+    await using house = await openClusterHouse(plane);
+    await house.deployment("mails", 0);
+    await house.connection("main");
+    await house.worker("mails");
+    const first = await house.start();
+    await house.push("mails", 4);
+    await house.size("mails", 2);
+    await plane.kubectl(["-n", house.room, "scale", "deployment/mails", "--replicas=0"]);
+    await waitFor("the zero to be told", async () => (await house.get("mails")).status?.size?.zeroBy !== undefined, waitMs);
+    first.signal("SIGTERM");
+    assert.equal(await first.exited, 0);
+    await using _ = await house.start();
+    await house.push("mails", 4);
+    await pause(3_000);
+    assert.equal(await house.replicas("mails"), 0);
+    await plane.kubectl(["-n", house.room, "scale", "deployment/mails", "--replicas=1"]);
+    await house.size("mails", 4);
+  });
+
+  it("hands over within a second on SIGTERM, and after a crash within the lease: the standby is warm", async () => {
+    await using house = await openClusterHouse(plane);
+    await house.deployment("mails", 0);
+    await house.connection("main");
+    await house.worker("mails");
+    const first = await house.start(["--identity", "first"]);
+    await first.says('"msg":"leads"');
+    const second = await house.start(["--identity", "second"]);
+    await second.says('"msg":"connected"');
+    assert.ok(!second.said.some((line) => line.includes('"msg":"leads"')));
+    await house.push("mails", 2);
+    await house.size("mails", 1);
+    assert.ok(!second.said.some((line) => line.includes('"msg":"scaled"')), "the standby wrote");
+    first.signal("SIGTERM");
+    await second.says('"msg":"leads"');
+    assert.equal(await first.exited, 0);
+    await house.push("mails", 2);
+    await house.size("mails", 2);
+    const third = await house.start(["--identity", "third"]);
+    await third.says('"msg":"connected"');
+    second.signal("SIGKILL");
+    await house.push("mails", 2);
+    await house.size("mails", 3);
+    await third.says('"msg":"scaled"');
+  });
 });
