@@ -143,7 +143,9 @@ export function createScaleView(
       if (problem !== undefined) return problem;
       for (const list of [found?.objects.list, set?.all.list]) {
         const cause = list?.problem();
-        if (cause?.status === 403 || (cause !== undefined && !list?.isSynced())) return problemOf(`watching ${what}`, cause);
+        // A kind that is gone may come back: what was known of it is kept.
+        if (cause?.status === 403 || cause?.status === 404 || (cause !== undefined && !list?.isSynced()))
+          return problemOf(`watching ${what}`, cause);
       }
       if (found?.objects.list.isSynced() !== true) return undefined;
       if (object?.leaving) return { reason: "TargetNotFound", message: `${what} is being deleted` };

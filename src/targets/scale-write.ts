@@ -31,19 +31,22 @@ export function createScaleWriter(kube: Kube, ref: ObjectRef, fence: Fence | und
 
   const put: ScaleWriter["put"] = async (uid, present, to, { lane, tries, still = () => true }) => {
     let at = present;
+    let failure: KubeError | undefined;
     for (let left = tries; left > 0 && still(); left--) {
       try {
         const scale = await kube.putScale(ref, { replicas: to, resourceVersion: at.resourceVersion }, { lane, ...fenced });
         return { written: { replicas: to, resourceVersion: scale.metadata.resourceVersion } };
       } catch (cause) {
-        const unknown = cause instanceof KubeError && cause.outcome === "unknown";
-        if (!unknown && !isKubeError(cause, "Conflict")) throw cause;
+        if (cause instanceof KubeError && cause.outcome === "unknown") failure = cause;
+        else if (!isKubeError(cause, "Conflict")) throw cause;
         const now = await read(uid, lane);
-        if (unknown && now.replicas === to && now.resourceVersion !== at.resourceVersion) return { written: now };
+        if (failure !== undefined && now.replicas === to && now.resourceVersion !== at.resourceVersion) return { written: now };
         if (now.replicas !== present.replicas) return { other: now };
         at = now; // its status has moved, which changes nothing that was decided on
       }
     }
+    // Whoever answers so every time (a webhook that is down) will not take it now.
+    if (failure !== undefined) throw failure;
     return { other: at };
   };
 

@@ -1,5 +1,5 @@
 import type { Pool } from "../core/spec.ts";
-import { type Fence, isKubeError, type Kube } from "../kube/kube.ts";
+import { type Fence, type Kube, KubeError } from "../kube/kube.ts";
 import { planOf, removeThenWrite } from "./scale-lower.ts";
 import { poolOf, type ScaleState, stayingOf, troubleOf, wakeAt } from "./scale-pool.ts";
 import { createSizeKeeper, type ScaleMemory } from "./scale-size.ts";
@@ -35,6 +35,8 @@ export interface ScaleTarget extends Target {
 /** So long after a scale-down it is watched who went, ms. */
 const verifyMs = 10_000;
 const tries = 3;
+/** Writes may fail for so long before that is told, ms. */
+const patienceMs = 60_000;
 
 /**
  * Anything with a `/scale` subresource. The pool comes from shared watches; only `/scale` is written, and pods are deleted
@@ -49,8 +51,8 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
   const pool = teller.kept(look);
   const view = createScaleView(ref, { kube, watches }, teller.changed);
   let trouble: TargetTrouble | undefined;
-  /** What the API server said when it would not let us write. */
-  let denied: string | undefined;
+  /** What the API server said to our writes, and since when it takes none. */
+  let denied: Readonly<{ cause: KubeError; since: number }> | undefined;
   let spared: Readonly<{ names: ReadonlySet<string>; until: number }> | undefined;
 
   function state(): (ScaleState & { present: Written }) | undefined {
@@ -81,10 +83,17 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
 
   function findTrouble(): TargetTrouble | undefined {
     const now = state();
-    const barred = denied === undefined ? undefined : ({ reason: "Forbidden", message: denied } as const);
-    const found = view.problem() ?? barred ?? (now && troubleOf(now));
+    const found = view.problem() ?? denial() ?? (now && troubleOf(now));
     trouble = lasting(trouble, found, clock());
     return trouble;
+  }
+
+  /** A short outage is nothing to tell: the loop tries again. */
+  function denial(): Pick<TargetTrouble, "reason" | "message"> | undefined {
+    if (denied === undefined) return undefined;
+    const { cause, since } = denied;
+    if (cause.status === 403) return { reason: "Forbidden", message: cause.message };
+    return clock() - since < patienceMs ? undefined : { reason: "TargetUnreachable", message: cause.message };
   }
 
   /** Throws while the target is not known. */
@@ -101,7 +110,7 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
       denied = undefined;
       return applied;
     } catch (cause) {
-      if (isKubeError(cause, "Forbidden")) denied = cause.message;
+      if (cause instanceof KubeError && cause.reason !== "NotLeader") denied = { cause, since: denied?.since ?? clock() };
       throw cause;
     } finally {
       teller.changed();

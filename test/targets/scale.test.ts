@@ -167,29 +167,52 @@ describe("a Deployment as a target", { skip: await noControlPlane() }, () => {
 
   it("whose pods a webhook turns away says which one (row 60)", async () => {
     await using rig = await openRig(plane);
-    const path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
-    const rule = { apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["pods"] };
-    await plane.request("POST", path, {
-      metadata: { name: rig.room },
-      webhooks: [
-        {
-          name: "guard.example.org",
-          clientConfig: { url: "https://127.0.0.1:1/guard" },
-          rules: [rule],
-          failurePolicy: "Fail",
-          sideEffects: "None",
-          admissionReviewVersions: ["v1"],
-          namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": rig.room } },
-        },
-      ],
-    });
-    try {
-      await rig.create("mails", 1);
-      const { target, until } = rig.open("mails");
-      await until("the trouble", () => target.trouble()?.reason === "CannotStart");
-      assert.match(target.trouble()?.message ?? "", /guard\.example\.org/);
-    } finally {
-      await plane.request("DELETE", `${path}/${rig.room}`);
-    }
+    const rule = { apiGroups: [""], operations: ["CREATE"], resources: ["pods"] };
+    const pod = { metadata: { name: "probe" }, spec: { containers: [{ name: "worker", image: "none" }] } };
+    const probe = () => plane.request("POST", `${rig.core}/pods?dryRun=All`, pod);
+    await using _ = await brokenWebhook(plane, rig.room, rule, probe);
+    await rig.create("mails", 1);
+    const { target, until } = rig.open("mails");
+    await until("the trouble", () => target.trouble()?.reason === "CannotStart");
+    assert.match(target.trouble()?.message ?? "", /guard\.example\.org/);
+  });
+
+  it("whose size a webhook turns away says which one, and is not taken for done (row 60)", async () => {
+    await using rig = await openRig(plane);
+    await rig.create("mails", 1);
+    const { target, until } = rig.open("mails");
+    await until("the pool", ({ wanted }) => wanted === 1);
+    const rule = { apiGroups: ["apps"], operations: ["UPDATE"], resources: ["deployments/scale"] };
+    const path = `${rig.apps}/deployments/mails/scale?dryRun=All`;
+    const probe = () => plane.request("PATCH", path, { spec: { replicas: 2 } });
+    await using _ = await brokenWebhook(plane, rig.room, rule, probe);
+    await assert.rejects(target.apply(change(1, 3), never), /guard\.example\.org/);
+    assert.equal(target.pool()?.wanted, 1);
   });
 });
+
+/** A webhook that nobody answers for, within one namespace; in force once `probe` is turned away. */
+async function brokenWebhook(plane: Access, room: string, rule: object, probe: () => Promise<unknown>): Promise<AsyncDisposable> {
+  const path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
+  await plane.request("POST", path, {
+    metadata: { name: room },
+    webhooks: [
+      {
+        name: "guard.example.org",
+        clientConfig: { url: "https://127.0.0.1:1/guard" },
+        rules: [{ ...rule, apiVersions: ["v1"] }],
+        failurePolicy: "Fail",
+        sideEffects: "None",
+        admissionReviewVersions: ["v1"],
+        namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": room } },
+      },
+    ],
+  });
+  const refused = () =>
+    probe().then(
+      () => false,
+      (error: unknown) => String(error).includes("guard.example.org"),
+    );
+  await waitFor("the webhook", refused, waitMs);
+  return { [Symbol.asyncDispose]: () => plane.request("DELETE", `${path}/${room}`).then(() => {}) };
+}
