@@ -87,9 +87,13 @@ export function createScaleView(
     // A watch that begins anew at another API server may tell of the past.
     if (object?.uid === next.uid && isOlder(next.resourceVersion, object.resourceVersion)) return;
     if (isBuiltIn(apiVersion, kind)) return take(next);
-    if (object?.uid !== next.uid || object.generation !== next.generation || object.replicas === undefined) void ask();
+    if (isNews(next)) void ask();
     else take({ ...object, ...next });
   };
+
+  /** Of a kind whose size and selector only `/scale` tells: its selector may come with its first status. */
+  const isNews = (next: ScaleObject) =>
+    object?.uid !== next.uid || next.generation !== object.generation || next.generation === 0 || object.selector === undefined;
 
   /** Where only `/scale` knows the size: asked when the object has changed. */
   const ask = async (): Promise<void> => {
@@ -107,8 +111,9 @@ export function createScaleView(
     } finally {
       asking = false;
     }
+    // What came meanwhile was not looked at.
     const now = found.objects.list.get(key);
-    if (now !== undefined && object !== undefined && now.generation > object.generation) void ask();
+    if (problem?.reason !== "TargetUnreachable" && now !== undefined && now !== seen && isNews(now)) void ask();
   };
 
   const take = (next: ScaleObject) => {

@@ -45,13 +45,7 @@ describe("targets of other kinds", { skip: await noControlPlane() }, () => {
   it("a kind of its own is found by discovery, its size and pods by its /scale", async () => {
     await using rig = await openRig(plane);
     await using crews = await crewKind(plane, rig.room);
-    await plane.request("POST", crews.path, {
-      apiVersion: `${crews.group}/v1`,
-      kind: "Crew",
-      metadata: { name: "mails" },
-      spec: { size: 1 },
-    });
-    await plane.request("PATCH", `${crews.path}/mails/status`, { status: { size: 1, selector: "app=mails" } });
+    await crews.create("mails", 1);
     const { target, until } = rig.open("mails", { kind: "Crew", apiVersion: `${crews.group}/v1` });
     await until("the pool", ({ wanted }) => wanted === 1);
     const pod = { metadata: { name: "m1", labels: { app: "mails" } }, spec: { containers: [{ name: "worker", image: "none" }] } };
@@ -63,6 +57,22 @@ describe("targets of other kinds", { skip: await noControlPlane() }, () => {
     assert.equal(spec.size, 1);
     await plane.request("PATCH", `${crews.path}/mails/scale`, { spec: { replicas: 6 } });
     await until("the size of somebody else", ({ wanted }) => wanted === 6);
+  });
+
+  it("a kind that is deleted and made again is found again (row 61)", async () => {
+    await using rig = await openRig(plane);
+    const first = await crewKind(plane, rig.room);
+    await first.create("mails", 2);
+    const { target, until } = rig.open("mails", { kind: "Crew", apiVersion: `${first.group}/v1` });
+    await until("the pool", ({ wanted }) => wanted === 2);
+    await first[Symbol.asyncDispose]();
+    await waitFor("its end", () => target.pool() === undefined, waitMs);
+    assert.equal(target.trouble()?.reason, "TargetNotFound");
+    await using second = await crewKind(plane, rig.room);
+    await second.create("mails", 3);
+    await waitFor("the new one", () => target.pool()?.wanted === 3, 120_000);
+    assert.equal(target.trouble(), undefined);
+    assert.equal((await target.apply(change(3, 4), never)).size, 4);
   });
 
   it("one without /scale, without a kind, or not there says so (row 95)", async () => {
@@ -159,5 +169,22 @@ async function crewKind(plane: Access, room: string) {
       ),
     waitMs,
   );
-  return { group, path, [Symbol.asyncDispose]: () => plane.request("DELETE", `${definitions}/${name}`).then(() => {}) };
+  return {
+    group,
+    path,
+    async create(name: string, size: number) {
+      const crew = { apiVersion: `${group}/v1`, kind: "Crew", metadata: { name }, spec: { size } };
+      await plane.request("POST", path, crew);
+      await plane.request("PATCH", `${path}/${name}/status`, { status: { size, selector: `app=${name}` } });
+    },
+    async [Symbol.asyncDispose]() {
+      await plane.request("DELETE", `${definitions}/${name}`);
+      const gone = () =>
+        plane.request("GET", `${definitions}/${name}`).then(
+          () => false,
+          () => true,
+        );
+      await waitFor("the end of the kind", gone, waitMs);
+    },
+  };
 }
