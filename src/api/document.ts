@@ -5,7 +5,8 @@ import { type Complaint, pathText } from "./finding.ts";
 import { complaintsOf } from "./issues.ts";
 import { apiVersion, type Kind, kinds } from "./meta.ts";
 import { commandText } from "./redact.ts";
-import { type QueueConnection, resolveConnection, resolveWorker, type ScaledWorker } from "./resolve.ts";
+import { type QueueConnection, resolveWorker, type ScaledWorker } from "./resolve.ts";
+import { resolveConnection } from "./resolve-connection.ts";
 import { didYouMean } from "./suggest.ts";
 import { textOf } from "./tree.ts";
 

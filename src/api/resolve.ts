@@ -1,14 +1,11 @@
 import { createHash } from "node:crypto";
 import type { AnyScaler } from "../core/contract.ts";
-import type { Rules, TriggerRule } from "../core/spec.ts";
-import { brokersOf } from "./brokers-of.ts";
-import type { Api } from "./define.ts";
-import { goalOf } from "./goal.ts";
+import type { Rules } from "../core/spec.ts";
 import { annotatedPause, joined, type Pause } from "./pause.ts";
 import { admits } from "./reference-check.ts";
+import { resolveTrigger, rulesOf } from "./resolve-rules.ts";
 import { resolveTarget } from "./resolve-target.ts";
 import type { ScaledWorkerDocument } from "./scaled-worker.ts";
-import type { TriggerSpec } from "./trigger.ts";
 
 /** How a trigger reaches its queue. */
 export type ConnectionRef =
@@ -105,17 +102,15 @@ export type QueueConnection = Readonly<{
   digest: string;
 }>;
 
-export type ConnectionDocument = ReturnType<Api["queueConnection"]["parse"] | Api["clusterQueueConnection"]["parse"]>;
-
 /** @param folder Folder of the file: relative paths count from it. */
 export function resolveWorker(document: ScaledWorkerDocument, scalers: readonly AnyScaler[], folder: string): ScaledWorker {
   const { metadata, spec } = document;
   const { name, namespace } = metadata;
   const triggers = spec.triggers.map((trigger) => resolveTrigger(trigger, scalers, namespace));
-  const rules = rulesOf(document, triggers);
+  const pauses = pausesOf(document);
+  const rules = rulesOf(spec, triggers, joined(pauses));
   const target = resolveTarget(spec.target, folder);
   const { onDelete } = spec;
-  const pauses = pausesOf(document);
   const named = triggers.map(({ scaler, ...rest }) => ({ ...rest, scaler: scaler.type }));
   const digest = digestOf({ rules, triggers: named, target, onDelete, pauses });
   return { namespace, name, key: `${namespace}/${name}`, generation: 1, digest, rules, triggers, target, onDelete, pauses };
@@ -137,71 +132,6 @@ function pausesOf({ metadata, spec }: ScaledWorkerDocument): readonly Pause[] {
   const { until, ...rest } = spec.pause;
   const declared = { ...rest, ...(until === undefined ? {} : { until: Date.parse(until) }) };
   return annotated === undefined ? [declared] : [annotated, declared];
-}
-
-function resolveTrigger(trigger: TriggerSpec, scalers: readonly AnyScaler[], namespace: string): Trigger {
-  const fields: Readonly<Record<string, unknown>> = trigger;
-  const scaler = scalers.find(({ type }) => fields[type] !== undefined);
-  if (!scaler) throw new Error(`trigger ${trigger.name} has no scaler, and passed the schema`);
-  const { name } = trigger;
-  const connection = referenceOf(trigger, scaler, namespace);
-  return { name, scaler, query: fields[scaler.type], connection, intervalMs: trigger.every ?? scaler.everyMs };
-}
-
-function referenceOf(
-  { connection, clusterConnection, inline }: TriggerSpec,
-  scaler: AnyScaler,
-  namespace: string,
-): ConnectionRef {
-  if (connection !== undefined) return { kind: "named", namespace, name: connection };
-  if (clusterConnection !== undefined) return { kind: "cluster", namespace, name: clusterConnection };
-  const brokers = brokersOf(scaler);
-  const type = brokers.find((broker) => inline?.[broker] !== undefined) ?? brokers[0] ?? "";
-  return { kind: "inline", type, settings: inline?.[type] };
-}
-
-function rulesOf(document: ScaledWorkerDocument, triggers: readonly Trigger[]): Rules {
-  const { spec } = document;
-  const pause = joined(pausesOf(document));
-  const { min, max, idle } = spec.replicas;
-  const rules = spec.triggers.map(
-    ({ name, goal, activation }, index): TriggerRule => ({
-      name,
-      goal: goalOf(goal),
-      activation,
-      intervalMs: triggers[index]?.intervalMs ?? 0,
-    }),
-  );
-  return {
-    generation: 1,
-    replicas: { min, max, idle: idle ?? min },
-    triggers: rules,
-    concurrency: spec.concurrency,
-    scaleDown: { protect: spec.scaleDown.protect, cooldownMs: spec.scaleDown.cooldown },
-    behavior: spec.behavior,
-    ...(spec.fallback ? { fallback: spec.fallback } : {}),
-    staleAfterMs: spec.staleAfter,
-    mode: spec.mode,
-    ...(pause ? { pause } : {}),
-  };
-}
-
-/** Throws where the document did not pass the schema. */
-export function resolveConnection(document: ConnectionDocument): QueueConnection {
-  const { kind, metadata } = document;
-  const { namespaces, secretNamespace, ...byType }: Readonly<Record<string, unknown>> = document.spec;
-  const [entry] = Object.entries(byType);
-  if (entry === undefined) throw new Error("a connection without a broker passed the schema");
-  const [type, settings] = entry;
-  const { name } = metadata;
-  const digest = digestOf({ type, settings, namespaces, secretNamespace });
-  if (kind === "QueueConnection") {
-    const { namespace } = document.metadata;
-    return { kind, namespace, name, key: connectionKey({ kind: "named", namespace, name }), type, settings, digest };
-  }
-  const { spec } = document;
-  const key = connectionKey({ kind: "cluster", name });
-  return { kind, namespace: spec.secretNamespace, namespaces: spec.namespaces, name, key, type, settings, digest };
 }
 
 /** By what a connection is found: "namespace/name", or "name" of a ClusterQueueConnection. */

@@ -1,0 +1,54 @@
+import type { AnyScaler } from "../core/contract.ts";
+import type { Rules, TriggerRule } from "../core/spec.ts";
+import { brokersOf } from "./brokers-of.ts";
+import { goalOf } from "./goal.ts";
+import type { ConnectionRef, Trigger } from "./resolve.ts";
+import type { ScaledWorkerSpec } from "./scaled-worker.ts";
+import type { TriggerSpec } from "./trigger.ts";
+
+/** Throws where the trigger did not pass the schema. */
+export function resolveTrigger(trigger: TriggerSpec, scalers: readonly AnyScaler[], namespace: string): Trigger {
+  const fields: Readonly<Record<string, unknown>> = trigger;
+  const scaler = scalers.find(({ type }) => fields[type] !== undefined);
+  if (!scaler) throw new Error(`trigger ${trigger.name} has no scaler, and passed the schema`);
+  const { name } = trigger;
+  const connection = referenceOf(trigger, scaler, namespace);
+  return { name, scaler, query: fields[scaler.type], connection, intervalMs: trigger.every ?? scaler.everyMs };
+}
+
+function referenceOf(
+  { connection, clusterConnection, inline }: TriggerSpec,
+  scaler: AnyScaler,
+  namespace: string,
+): ConnectionRef {
+  if (connection !== undefined) return { kind: "named", namespace, name: connection };
+  if (clusterConnection !== undefined) return { kind: "cluster", namespace, name: clusterConnection };
+  const brokers = brokersOf(scaler);
+  const type = brokers.find((broker) => inline?.[broker] !== undefined) ?? brokers[0] ?? "";
+  return { kind: "inline", type, settings: inline?.[type] };
+}
+
+/** What `decide` needs to know. @param triggers As resolved, in the order of the spec. */
+export function rulesOf(spec: ScaledWorkerSpec, triggers: readonly Trigger[], pause: Rules["pause"]): Rules {
+  const { min, max, idle } = spec.replicas;
+  const rules = spec.triggers.map(
+    ({ name, goal, activation }, index): TriggerRule => ({
+      name,
+      goal: goalOf(goal),
+      activation,
+      intervalMs: triggers[index]?.intervalMs ?? 0,
+    }),
+  );
+  return {
+    generation: 1,
+    replicas: { min, max, idle: idle ?? min },
+    triggers: rules,
+    concurrency: spec.concurrency,
+    scaleDown: { protect: spec.scaleDown.protect, cooldownMs: spec.scaleDown.cooldown },
+    behavior: spec.behavior,
+    ...(spec.fallback ? { fallback: spec.fallback } : {}),
+    staleAfterMs: spec.staleAfter,
+    mode: spec.mode,
+    ...(pause ? { pause } : {}),
+  };
+}
