@@ -9,12 +9,13 @@ import { parseArgs } from "node:util";
 import type { Bench, Context } from "./context.ts";
 import { decisions } from "./decide.ts";
 import { digits, markdown, type Table } from "./figures.ts";
+import { kube } from "./kube.ts";
 import { latency } from "./latency.ts";
 import { churn, memory } from "./memory.ts";
 import { startRedis } from "./redis.ts";
 import { rounds } from "./rounds.ts";
 
-const benches: Readonly<Record<string, Bench>> = { latency, rounds, decisions, memory, churn };
+const benches: Readonly<Record<string, Bench>> = { latency, rounds, decisions, memory, churn, kube };
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { quick: { type: "boolean", default: false }, repeats: { type: "string", default: "2" } },
