@@ -9,6 +9,7 @@ export type SourceOptions<T extends KubeObject, Slim> = Readonly<{
   kube: Kube;
   selection: Selection;
   slim: (object: T) => Slim | undefined;
+  /** Must not throw. */
   onChange: Changed<Slim>;
   onProblem: (error: unknown) => void;
   clock: () => number;
@@ -43,7 +44,7 @@ export function createSource<T extends KubeObject, Slim>(options: SourceOptions<
   const title = titleOfAll(selection);
   const ending = new AbortController();
   const synced = Promise.withResolvers<void>();
-  const store = createWatchStore<Slim>(guarded);
+  const store = createWatchStore<Slim>(options.onChange);
   let isSynced = false;
   let heardAt: number | undefined;
   let problem: KubeError | undefined;
@@ -55,14 +56,6 @@ export function createSource<T extends KubeObject, Slim>(options: SourceOptions<
   let wasAbsent = false;
   let staleSince: number | undefined;
   let listing: Promise<void> | undefined;
-
-  function guarded(...change: Parameters<Changed<Slim>>): void {
-    try {
-      options.onChange(...change);
-    } catch (error) {
-      onProblem(error);
-    }
-  }
 
   function take(object: T): void {
     try {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Kube } from "../../src/kube/kube.ts";
-import { contend, type Leadership, type LeaseOptions } from "../../src/kube/lease.ts";
+import type { Leadership, LeaseOptions } from "../../src/kube/leadership.ts";
+import { contend } from "../../src/kube/lease.ts";
 import { waitFor } from "../support/wait.ts";
 import { clientOf, createRig, leases, type Rig } from "./support.ts";
 
