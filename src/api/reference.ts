@@ -60,7 +60,7 @@ function kindPage(api: Api, kind: Kind, file: string): Page {
     note,
     `# ${kind}`,
     intro,
-    "`apiVersion: worktide.dev/v1alpha1`. An unknown field is an error.",
+    "`apiVersion: worktide.dev/v1alpha1`. An unknown field is an error. See also [status and conditions](status.md) and [what is checked, and where](checks.md).",
     table(rows(schema, "", links)),
   ];
   return { path: `docs/reference/${file}.md`, text: `${text.join("\n\n")}\n` };

@@ -54,7 +54,11 @@ export const target = z
       .meta({ must: "must be a kind of object, such as 'Deployment'", ...clusterOnly("use `process`") })
       .optional()
       .describe("Kind of the object that is scaled: anything with a `/scale` subresource. Example: `Deployment`."),
-    name: objectName().optional().describe("Name of that object, in the same namespace. Example: `mails`."),
+    name: objectName()
+      .optional()
+      .describe(
+        "Name of that object, in the same namespace. Changed, the former object keeps the size that it has. Example: `mails`.",
+      ),
     job: jobTarget
       .meta(clusterOnly("use `process`"))
       .optional()

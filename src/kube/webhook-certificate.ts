@@ -104,7 +104,12 @@ async function store(
     await kube.update(ref, { ...found, data } as KubeObject, { signal });
     return;
   }
-  const labels = { "app.kubernetes.io/name": "worktide", "app.kubernetes.io/managed-by": "worktide" };
+  const labels = {
+    "app.kubernetes.io/name": "worktide",
+    "app.kubernetes.io/component": "webhook",
+    "app.kubernetes.io/part-of": "worktide",
+    "app.kubernetes.io/managed-by": "worktide",
+  };
   const created: Draft & Readonly<{ type: string; data: object }> = {
     metadata: { name, namespace, labels },
     type: "kubernetes.io/tls",

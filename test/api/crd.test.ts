@@ -82,6 +82,13 @@ describe("the custom resources on a real API server", { skip }, () => {
     assert.equal(spec.triggers[0].activation, 0);
   });
 
+  it("store the template of Jobs whole, with what only Kubernetes knows", async () => {
+    await kubectl(["apply", "--validate=strict", "-f", "-"], jobWorker("templates"));
+    const { spec } = await get("scaledworker", "templates");
+    assert.deepEqual(spec.target.job.template, jobWorker().spec.target.job.template);
+    assert.deepEqual([spec.target.job.takes, spec.target.job.backoff.max], ["One", "5m"]);
+  });
+
   it("are explained down to the fields of a scaler", async () => {
     const text = await kubectl(["explain", "scaledworker.spec.triggers.bullmq"]);
     assert.match(text, /queue\s+<string> -required-\s+Name of the queue/);
