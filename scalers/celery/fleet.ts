@@ -1,8 +1,5 @@
-import { abortable } from "../../src/brokers/abortable.ts";
 import { monotonicMs } from "../../src/brokers/clock.ts";
-import { decodeMessage, escapePattern, fanoutChannel, type KombuPlace } from "../../src/brokers/kombu.ts";
-import type { RedisReader } from "../../src/brokers/redis-client.ts";
-import { call, countListeners } from "./pidbox.ts";
+import type { Post } from "./post.ts";
 
 /** One worker (a "node" in Celery), as its heartbeats and its answers tell. */
 export type Node = {
@@ -29,9 +26,9 @@ export type Node = {
   askedTimes: number;
 };
 
-/** All that is known of the workers of one database and key prefix; kept with the session that heard it. */
+/** All that is known of the workers that one post reaches; kept with the session that heard it. */
 export type Fleet = {
-  readonly place: KombuPlace;
+  readonly post: Post;
   readonly nodes: Map<string, Node>;
   /** The queues that each quieted worker had. */
   readonly quieted: Map<string, readonly string[]>;
@@ -49,6 +46,8 @@ export type Fleet = {
   /** When to ask all again who they are, while some are nameless; and how often that was in vain. */
   meetAt: number;
   meetTimes: number;
+  /** Told of each worker that is gone for good, before it is forgotten. */
+  onGone: ((node: Node) => void) | undefined;
 };
 
 /** Three beats of 2 s: a worker silent for longer is gone, or its main loop is blocked by a task (pool `solo`). */
@@ -61,25 +60,20 @@ const askEveryMs = 2000;
 /** What one read may wait for answers: others on the same connection wait with it. */
 const answerMs = 400;
 
-const fleets = new WeakMap<RedisReader, Map<string, Promise<Fleet>>>();
+const fleets = new WeakMap<Post, Fleet>();
 
-/** The fleet of a key prefix; begins to listen to its heartbeats at the first call. */
-export function fleetOf(client: RedisReader, keyPrefix: string, signal: AbortSignal): Promise<Fleet> {
-  const known = fleets.get(client) ?? new Map<string, Promise<Fleet>>();
-  fleets.set(client, known);
-  let fleet = known.get(keyPrefix);
-  if (fleet === undefined) {
-    fleet = listen(client, { database: client.database, keyPrefix });
-    known.set(keyPrefix, fleet);
-    fleet.catch(() => known.delete(keyPrefix));
-  }
-  return abortable(fleet, signal);
+/** The fleet of a post; begins to listen to its heartbeats at the first call, and again where they were lost. */
+export async function fleetOf(post: Post, signal: AbortSignal): Promise<Fleet> {
+  const fleet = fleets.get(post) ?? newFleet(post);
+  fleets.set(post, fleet);
+  fleet.subscribedAt = await post.listen((event) => hear(fleet, event, monotonicMs()), signal);
+  return fleet;
 }
 
-async function listen(client: RedisReader, place: KombuPlace): Promise<Fleet> {
+function newFleet(post: Post): Fleet {
   const never = Number.NEGATIVE_INFINITY;
-  const fleet: Fleet = {
-    place,
+  return {
+    post,
     nodes: new Map(),
     quieted: new Map(),
     retired: new Map(),
@@ -91,16 +85,8 @@ async function listen(client: RedisReader, place: KombuPlace): Promise<Fleet> {
     lateAskedAt: never,
     meetAt: never,
     meetTimes: 0,
+    onGone: undefined,
   };
-  // Ends with the session: nobody else can say when the last trigger of this prefix has gone.
-  const whileConnected = new AbortController().signal;
-  await client.subscribe(
-    `${escapePattern(fanoutChannel(place, "celeryev"))}/worker.*`,
-    (_channel, message) => hear(fleet, decodeMessage(message), monotonicMs()),
-    whileConnected,
-  );
-  fleet.subscribedAt = monotonicMs();
-  return fleet;
 }
 
 function nodeOf(fleet: Fleet, name: string): Node {
@@ -136,6 +122,7 @@ export function hear(fleet: Fleet, event: unknown, now: number): void {
 }
 
 function retire(fleet: Fleet, node: Node): void {
+  fleet.onGone?.(node);
   fleet.nodes.delete(node.name);
   fleet.quieted.delete(node.name);
   const queues = node.queues ?? [];
@@ -147,11 +134,11 @@ function retire(fleet: Fleet, node: Node): void {
 const isSilent = (node: Node, now: number) => now - node.seenAt > (node.beats ? silentMs : askEveryMs);
 
 /** Brings the fleet up to date: who is connected, what new ones work on, what quieted ones hold. */
-export async function refresh(client: RedisReader, fleet: Fleet, signal: AbortSignal): Promise<void> {
+export async function refresh(fleet: Fleet, signal: AbortSignal): Promise<void> {
   const now = monotonicMs();
   const silent = [...fleet.nodes.values()].some((node) => isSilent(node, now));
   if (silent || fleet.nodes.size === 0 || now - fleet.countedAt >= countMs) {
-    fleet.listeners = await countListeners(client, fleet.place, signal);
+    fleet.listeners = await fleet.post.countListeners(signal);
     fleet.countedAt = now;
   }
   const heard = [...fleet.nodes.values()].filter((node) => !isSilent(node, now) && !node.offline).length;
@@ -161,9 +148,9 @@ export async function refresh(client: RedisReader, fleet: Fleet, signal: AbortSi
     (node) => !node.offline && node.askAt <= now && (node.queues === undefined || isSilent(node, now)),
   );
   await Promise.all([
-    (strangers || asked.length > 0) && meet(client, fleet, strangers ? undefined : asked.map(({ name }) => name), signal),
-    inspectQuiet(client, fleet, signal),
-    learnLate(client, fleet, now, signal),
+    (strangers || asked.length > 0) && meet(fleet, strangers ? undefined : asked.map(({ name }) => name), signal),
+    inspectQuiet(fleet, signal),
+    learnLate(fleet, now, signal),
   ]);
   fleet.nameless = Math.max(0, fleet.listeners - named(fleet));
   if (fleet.nameless === 0) fleet.meetTimes = 0;
@@ -188,8 +175,8 @@ function forgetGone(fleet: Fleet, heard: number, now: number): void {
 }
 
 /** Asks workers (or all) what they work on and what they have in hand. */
-async function meet(client: RedisReader, fleet: Fleet, names: readonly string[] | undefined, signal: AbortSignal): Promise<void> {
-  const ask = (method: string) => call(client, fleet.place, { method, ...(names && { destination: names }) }, answerMs, signal);
+async function meet(fleet: Fleet, names: readonly string[] | undefined, signal: AbortSignal): Promise<void> {
+  const ask = (method: string) => fleet.post.call({ method, ...(names && { destination: names }) }, answerMs, signal);
   const [queues, stats, active] = await Promise.all([ask("active_queues"), ask("stats"), ask("active")]);
   const now = monotonicMs();
   for (const [name, answer] of queues.byNode) {
@@ -223,13 +210,11 @@ function noteActive(fleet: Fleet, node: Node, answer: unknown, now: number): voi
 }
 
 /** Whether running tasks stand in `unacked` too: looked up while something runs, and at most every 30 s. */
-async function learnLate(client: RedisReader, fleet: Fleet, now: number, signal: AbortSignal): Promise<void> {
+async function learnLate(fleet: Fleet, now: number, signal: AbortSignal): Promise<void> {
   const busy = [...fleet.nodes.values()].filter((node) => node.busy > 0 && !node.offline && !isSilent(node, now));
   if (busy.length === 0 || now - fleet.lateAskedAt < 30_000) return;
   fleet.lateAskedAt = now;
-  const { byNode } = await call(
-    client,
-    fleet.place,
+  const { byNode } = await fleet.post.call(
     { method: "active", destination: busy.slice(0, 5).map(({ name }) => name) },
     answerMs,
     signal,
@@ -239,10 +224,10 @@ async function learnLate(client: RedisReader, fleet: Fleet, now: number, signal:
 }
 
 /** Exact numbers of quiet workers. `reserved` goes first: a task that begins meanwhile is seen twice, not never. */
-async function inspectQuiet(client: RedisReader, fleet: Fleet, signal: AbortSignal): Promise<void> {
+async function inspectQuiet(fleet: Fleet, signal: AbortSignal): Promise<void> {
   const destination = [...fleet.nodes.values()].filter((node) => node.quiet && !node.offline).map(({ name }) => name);
   if (destination.length === 0) return;
-  const asked = ["reserved", "active"].map((method) => call(client, fleet.place, { method, destination }, answerMs, signal));
+  const asked = ["reserved", "active"].map((method) => fleet.post.call({ method, destination }, answerMs, signal));
   const [reserved, active] = await Promise.all(asked);
   const now = monotonicMs();
   for (const name of destination) {

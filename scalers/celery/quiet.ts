@@ -1,9 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { monotonicMs } from "../../src/brokers/clock.ts";
-import type { RedisReader } from "../../src/brokers/redis-client.ts";
 import { BrokerError } from "../../src/core/contract.ts";
 import { type Fleet, type Node, queueNames } from "./fleet.ts";
-import { call } from "./pidbox.ts";
 
 /** For how long one worker is asked: it looks into its mailbox between messages, within milliseconds unless it hangs. */
 const patienceMs = 5000;
@@ -17,14 +15,13 @@ const answerMs = 500;
  * loop of the worker: what it had fetched before that answer shows in all its next ones.
  */
 export async function setQuiet(
-  client: RedisReader,
   fleet: Fleet,
   node: Node,
   on: boolean,
   fallback: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const ask = { client, fleet, name: node.name, until: monotonicMs() + patienceMs, signal };
+  const ask = { fleet, name: node.name, until: monotonicMs() + patienceMs, signal };
   let now = await consuming(ask);
   const had = fleet.quieted.get(node.name);
   // Kept from the moment on that it may take effect. After a restart of ours only the trigger's own queues are known.
@@ -36,7 +33,7 @@ export async function setQuiet(
   for (;;) {
     const wrong = on ? now : queues.filter((queue) => !now.includes(queue));
     if (wrong.length === 0) break;
-    await Promise.all(wrong.map((queue) => call(client, fleet.place, toOne(node.name, method, { queue }), answerMs, signal)));
+    await Promise.all(wrong.map((queue) => fleet.post.call(toOne(node.name, method, { queue }), answerMs, signal)));
     now = await consuming(ask);
   }
   if (on) node.quiet = true;
@@ -48,11 +45,11 @@ export async function setQuiet(
 
 const toOne = (name: string, method: string, words = {}) => ({ method, arguments: words, destination: [name] });
 
-type Question = Readonly<{ client: RedisReader; fleet: Fleet; name: string; until: number; signal: AbortSignal }>;
+type Question = Readonly<{ fleet: Fleet; name: string; until: number; signal: AbortSignal }>;
 
-async function consuming({ client, fleet, name, until, signal }: Question): Promise<readonly string[]> {
+async function consuming({ fleet, name, until, signal }: Question): Promise<readonly string[]> {
   while (monotonicMs() < until) {
-    const { byNode } = await call(client, fleet.place, toOne(name, "active_queues"), answerMs, signal);
+    const { byNode } = await fleet.post.call(toOne(name, "active_queues"), answerMs, signal);
     if (byNode.has(name)) return queueNames(byNode.get(name));
     await sleep(50, undefined, { signal });
   }

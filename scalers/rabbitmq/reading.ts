@@ -19,10 +19,19 @@ export function readingOf(found: readonly QueueNumbers[], combine: "sum" | "max"
     ...(Number.isFinite(headAt) && { oldestMs: Math.max(0, Date.now() - headAt) }),
     ...(enqueued !== undefined && { enqueued }),
     ...(finished !== undefined && { finished }),
-    ...(workers && { workers }),
+    ...(workers && { workers: proven(workers, running) }),
     epoch,
     sampledAt,
   };
+}
+
+/**
+ * Who is busy is older than how much is: while more is in hand than anybody is known to hold, some who seem idle hold the
+ * rest. They are left out, so that nothing proves them idle.
+ */
+function proven(workers: readonly Worker[], running = 0): readonly Worker[] {
+  const claimed = workers.reduce((sum, { busy }) => sum + busy, 0);
+  return running > claimed ? workers.filter(({ busy }) => busy > 0) : workers;
 }
 
 function total(counts: readonly (number | undefined)[]): number | undefined {

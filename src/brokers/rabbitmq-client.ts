@@ -1,3 +1,4 @@
+import type { Channel } from "amqplib";
 import type { Problem } from "../core/contract.ts";
 
 /** Who holds messages of a queue: a client, by the name that it gave its connection, else by its peer's host and port. */
@@ -32,6 +33,9 @@ export type Survey = Readonly<{
   epoch: string;
 }>;
 
+/** A channel of a connection that may publish. Whatever the server refuses on it closes it. */
+export type RabbitChannel = Channel;
+
 /** What scalers ask of RabbitMQ. Every method fails with BrokerError when the connection does. */
 export interface RabbitReader {
   readonly kind: "rabbitmq";
@@ -42,4 +46,9 @@ export interface RabbitReader {
    * host in one turn, and AMQP for what it does not know, or knows too late (quorum queues).
    */
   survey(vhost: string, queues: readonly string[], patterns: readonly RegExp[], signal: AbortSignal): Promise<Survey>;
+  /**
+   * A new channel on a second connection, for who has to hear and to publish: a server short of memory or disk stops
+   * connections that publish, and the readings must go on.
+   */
+  speak(): Promise<RabbitChannel>;
 }

@@ -15,8 +15,6 @@ export interface RabbitLink {
   /** The node that answered. */
   readonly node: HostPort;
   readonly lost: Promise<Problem>;
-  /** The server keeps us from publishing: it is short of memory or disk. */
-  readonly blocked: boolean;
   /** A channel whose errors are nobody's surprise; it closes with the first thing that the server refuses. */
   channel(): Promise<Channel>;
   /** Each queue's depth, or why it is not known. Throws BrokerError when the connection failed. */
@@ -98,7 +96,6 @@ const streamOf = (model: ChannelModel) => (model.connection as unknown as { stre
 function linkOf(model: ChannelModel, node: HostPort, secrets: readonly string[]): RabbitLink {
   const { promise: lost, resolve } = Promise.withResolvers<Problem>();
   let gone: Problem | undefined;
-  let blocked = false;
   const idle: Channel[] = [];
   const destroy = (problem: Problem = closed) => {
     if (gone) return;
@@ -108,12 +105,6 @@ function linkOf(model: ChannelModel, node: HostPort, secrets: readonly string[])
   };
   const ended = (error?: Error) => destroy(error === undefined ? closed : rabbitProblem(error, secrets));
   model.on("error", ended).on("close", ended);
-  model.on("blocked", () => {
-    blocked = true;
-  });
-  model.on("unblocked", () => {
-    blocked = false;
-  });
 
   const channel = async (): Promise<Channel> => {
     if (gone) throw new BrokerError(gone);
@@ -147,9 +138,6 @@ function linkOf(model: ChannelModel, node: HostPort, secrets: readonly string[])
   return {
     node,
     lost,
-    get blocked() {
-      return blocked;
-    },
     channel,
     async depths(queues, signal) {
       const found = new Map<string, Depth | Problem>();

@@ -83,6 +83,7 @@ function createReader(
   });
   const places = new Map([[address.vhost, placeOf(address.vhost, main)]]);
   const refused = new Map<string, Readonly<{ problem: Problem; until: number }>>();
+  let speaker: Promise<RabbitLink> | undefined;
   let gone = false;
 
   /** Other virtual hosts have connections of their own, which come and go behind the first one. */
@@ -94,13 +95,23 @@ function createReader(
     return abortable(place.dialling, signal);
   };
 
-  const dialOther = async (vhost: string, place: Place): Promise<RabbitLink> => {
-    const other = { ...address, vhost };
+  /** Behind the first connection nobody waits for others: they have a time of their own. */
+  const dialInTime = async (to: RabbitAddress): Promise<RabbitLink> => {
     const patience = new AbortController();
     const timer = setTimeout(() => patience.abort(), againMs);
     try {
-      const link = await openLink(other, settings.tls, patience.signal).catch((error) => explain(error, settings, other));
+      const link = await openLink(to, settings.tls, patience.signal);
       if (gone) link.destroy();
+      return link;
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+
+  const dialOther = async (vhost: string, place: Place): Promise<RabbitLink> => {
+    const other = { ...address, vhost };
+    try {
+      const link = await dialInTime(other).catch((error) => explain(error, settings, other));
       place.link = link;
       place.epoch = randomUUID();
       void link.lost.then(() => {
@@ -111,7 +122,6 @@ function createReader(
       refused.set(vhost, { problem: rabbitProblem(error), until: monotonicMs() + againMs });
       throw error;
     } finally {
-      clearTimeout(timer);
       place.dialling = undefined;
     }
   };
@@ -125,8 +135,20 @@ function createReader(
       const link = await enter(vhost, place, signal);
       return place.survey(link, place.epoch, queues, patterns, signal);
     },
+    async speak() {
+      speaker ??= dialInTime(address);
+      const forget = () => {
+        speaker = undefined;
+      };
+      speaker.then(({ lost }) => lost.then(forget), forget);
+      return (await speaker).channel();
+    },
     destroy() {
       gone = true;
+      speaker?.then(
+        (link) => link.destroy(),
+        () => {},
+      );
       for (const { link } of places.values()) link?.destroy();
     },
   };

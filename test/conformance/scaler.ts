@@ -49,6 +49,8 @@ export type ScalerSuite = Readonly<{
   start: () => Promise<ScalerWorld>;
   /** Why the service cannot be run here; false where it can. */
   skip?: string | false;
+  /** False where this broker tells of no change, though the scaler can be woken on another one. */
+  wakes?: boolean;
   /** Odd names that this framework itself does not allow. */
   forbidden?: (name: string) => boolean;
 }>;
@@ -57,7 +59,15 @@ const soon = (ms = 30_000): AbortSignal => AbortSignal.timeout(ms);
 const monotonic = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 /** What every scaler keeps, whatever it measures. Runs on the real service. */
-export function testScaler({ title, scaler, broker, start, skip = false, forbidden = () => false }: ScalerSuite): void {
+export function testScaler({
+  title,
+  scaler,
+  broker,
+  start,
+  skip = false,
+  wakes = true,
+  forbidden = () => false,
+}: ScalerSuite): void {
   describe(`the scaler ${title}`, { skip }, () => {
     let world: ScalerWorld;
     let session: Session<unknown>;
@@ -210,7 +220,7 @@ export function testScaler({ title, scaler, broker, start, skip = false, forbidd
     });
 
     it("wakes on the first job at once, and again after the next read", async (t) => {
-      if (!scaler.wake) return t.skip("the scaler cannot be woken");
+      if (!scaler.wake || !wakes) return t.skip("the scaler cannot be woken");
       const queue = await fresh();
       const end = new AbortController();
       let hints = 0;

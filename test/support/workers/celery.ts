@@ -18,6 +18,18 @@ const python = "python" in found ? found.python : "";
 
 export type Tasks = readonly Readonly<Record<string, unknown>>[];
 export type CeleryLab = Awaited<ReturnType<typeof openCeleryLab>>;
+type Fields = Readonly<Record<string, unknown>>;
+type Env = Readonly<Record<string, string>>;
+
+/** A broker of a test's own. */
+type Broker<Client> = Readonly<{
+  /** Tells the app where it is. */
+  env: Env;
+  open(signal: AbortSignal): Promise<Session<Client>>;
+  /** Takes all tasks out. */
+  clear(): Promise<unknown>;
+  stop(): Promise<unknown>;
+}>;
 
 /** A Redis of its own with a session of ours to it, real producers and real workers. */
 export async function openCeleryLab() {
@@ -25,14 +37,33 @@ export async function openCeleryLab() {
   const { url } = redis;
   const producer = createClient({ url });
   await producer.connect();
+  const lab = await labOn<RedisReader>({
+    env: { REDIS_URL: url },
+    open: (signal) => redisBroker.open(redisBroker.settings.parse({ url }) as never, signal),
+    clear: () => producer.sendCommand(["FLUSHALL"]),
+    async stop() {
+      producer.destroy();
+      await redis.stop();
+    },
+  });
+  return {
+    ...lab,
+    url,
+    command: (...words: string[]) => producer.sendCommand(words),
+    count: async (...words: string[]) => Number(await producer.sendCommand(words)),
+  };
+}
+
+/** Real producers and workers on this broker, and a session of ours. */
+export async function labOn<Client extends Parameters<typeof celery.read>[0]>({ env, open, clear, stop }: Broker<Client>) {
   const folder = await mkdtemp(join(tmpdir(), "worktide-celery-"));
   const started: StartedWorker[] = [];
-  let session: Session<RedisReader>;
+  let session: Session<Client>;
   let last: Reading | undefined;
   const soon = () => AbortSignal.timeout(30_000);
-  const query = (fields: Readonly<Record<string, unknown>> = {}) => celery.query.parse(fields) as never;
+  const query = (fields: Fields = {}) => celery.query.parse(fields) as never;
 
-  const read = async (fields: Readonly<Record<string, unknown>> = {}): Promise<Reading> => {
+  const read = async (fields: Fields = {}): Promise<Reading> => {
     const [result] = await celery.read(session.client, [query(fields)], soon());
     assert.ok(result && "reading" in result, JSON.stringify(result));
     last = result.reading;
@@ -40,26 +71,18 @@ export async function openCeleryLab() {
   };
 
   return {
-    url,
     read,
     client: () => session.client,
     query,
-    command: (...words: string[]) => producer.sendCommand(words),
-    count: async (...words: string[]) => Number(await producer.sendCommand(words)),
-    produce: (tasks: Tasks, env: Readonly<Record<string, string>> = {}) =>
-      produceTasks(python, { REDIS_URL: url, ...env }, tasks),
-    begin(id: string, options: readonly string[] = [], env: Readonly<Record<string, string>> = {}): StartedWorker {
+    produce: (tasks: Tasks, more: Env = {}) => produceTasks(python, { ...env, ...more }, tasks),
+    begin(id: string, options: readonly string[] = [], more: Env = {}): StartedWorker {
       const journal = join(folder, "jobs");
-      const worker = startCeleryWorker(python, id, { REDIS_URL: url, WORKTIDE_TEST_JOURNAL: journal, ...env }, options);
+      const worker = startCeleryWorker(python, id, { ...env, WORKTIDE_TEST_JOURNAL: journal, ...more }, options);
       started.push(worker);
       return worker;
     },
     /** The first reading that fits. */
-    reading: (
-      what: string,
-      fits: (reading: Reading) => boolean,
-      fields: Readonly<Record<string, unknown>> = {},
-    ): Promise<Reading> =>
+    reading: (what: string, fits: (reading: Reading) => boolean, fields: Fields = {}): Promise<Reading> =>
       until(
         what,
         async () => {
@@ -68,7 +91,7 @@ export async function openCeleryLab() {
         },
         () => ({ last, output: started.map((worker) => worker.output().slice(-600)) }),
       ),
-    quiet: (worker: string, on: boolean, fields: Readonly<Record<string, unknown>> = {}) =>
+    quiet: (worker: string, on: boolean, fields: Fields = {}) =>
       celery.quiet?.(session.client, query(fields), worker, on, soon()),
     async journal(): Promise<readonly Readonly<{ kind: string; job: string; worker: string; pid: number }>[]> {
       const text = await readFile(join(folder, "jobs"), "utf8").catch(() => "");
@@ -77,21 +100,20 @@ export async function openCeleryLab() {
     /** A session that has heard nothing yet, as after a restart of ours. */
     async forget(): Promise<void> {
       await session[Symbol.asyncDispose]();
-      session = await redisBroker.open(redisBroker.settings.parse({ url }) as never, soon());
+      session = await open(soon());
     },
-    /** No workers, an empty Redis, and a session that has heard nothing yet. */
+    /** No workers, an empty broker, and a session that has heard nothing yet. */
     async reset(): Promise<void> {
       await Promise.all(started.splice(0).map(kill));
-      await producer.sendCommand(["FLUSHALL"]);
+      await clear();
       await session?.[Symbol.asyncDispose]();
-      session = await redisBroker.open(redisBroker.settings.parse({ url }) as never, soon());
+      session = await open(soon());
       await rm(join(folder, "jobs"), { force: true });
     },
     async close(): Promise<void> {
       await Promise.all(started.splice(0).map(kill));
       await session?.[Symbol.asyncDispose]();
-      producer.destroy();
-      await redis.stop();
+      await stop();
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -1,7 +1,8 @@
 """A Celery app that accounts for every job.
 
-Environment: REDIS_URL, WORKTIDE_WORKER_ID, WORKTIDE_TEST_JOURNAL (file that gets one JSON line per begin and end),
-CELERY_ACKS_LATE=1, CELERY_VISIBILITY (s), CELERY_PREFIX (global_keyprefix), CELERY_TOPIC=1 (the queue "orders" hangs on a topic exchange).
+Environment: REDIS_URL (or CELERY_BROKER, any broker), WORKTIDE_WORKER_ID, WORKTIDE_TEST_JOURNAL (file that gets one JSON
+line per begin and end), CELERY_ACKS_LATE=1, CELERY_TOPIC=1 (the queue "orders" hangs on a topic exchange); on Redis
+CELERY_VISIBILITY (s) and CELERY_PREFIX (global_keyprefix), on RabbitMQ CELERY_QUEUE_TYPE and CELERY_MAX_PRIORITY.
 """
 
 import json
@@ -11,7 +12,8 @@ import time
 from celery import Celery
 from kombu import Exchange, Queue
 
-app = Celery("tasks", broker=os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"))
+broker = os.environ.get("CELERY_BROKER") or os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
+app = Celery("tasks", broker=broker)
 app.conf.update(
     task_ignore_result=True,
     broker_connection_retry_on_startup=True,
@@ -19,12 +21,15 @@ app.conf.update(
     broker_transport_options={
         "global_keyprefix": os.environ.get("CELERY_PREFIX", ""),
         "visibility_timeout": int(os.environ.get("CELERY_VISIBILITY", "3600")),
-    },
+    } if "redis" in broker else {},
+    task_default_queue_type=os.environ.get("CELERY_QUEUE_TYPE", "classic"),
+    task_queue_max_priority=int(os.environ["CELERY_MAX_PRIORITY"]) if "CELERY_MAX_PRIORITY" in os.environ else None,
 )
 if os.environ.get("CELERY_TOPIC") == "1":
+    quorum = {"x-queue-type": "quorum"} if app.conf.task_default_queue_type == "quorum" else None
     app.conf.task_queues = [
         Queue("celery"),
-        Queue("orders", Exchange("shop", type="topic"), routing_key="order.#"),
+        Queue("orders", Exchange("shop", type="topic"), routing_key="order.#", queue_arguments=quorum),
     ]
 
 
