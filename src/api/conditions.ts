@@ -82,6 +82,24 @@ export const conditions = {
   },
 } as const;
 
+/** The same for a QueueConnection or ClusterQueueConnection. */
+export const connectionConditions = {
+  Ready: {
+    what: "It is connected.",
+    reasons: {
+      Connected: "True: it is.",
+      Connecting: "Unknown: it is about to, or has been down for less than a minute.",
+      Unused: "Unknown: no ScaledWorker uses it, so nobody has tried.",
+      InvalidSpec: "The newest spec has an error; the one before it stays in force.",
+      SecretNotFound: "A Secret or ConfigMap that it refers to, or the key in it, is missing or may not be read.",
+      Forbidden: "The broker refuses the credential.",
+      QueueUnreachable: "The broker has not answered for a minute.",
+      InvalidAnswer: "The broker's answer makes no sense.",
+      InternalFault: "A fault of Worktide itself: please report it.",
+    },
+  },
+} as const;
+
 type Conditions = typeof conditions;
 
 /** Those that are always there, in the order in which they stand in the status. */

@@ -1,4 +1,4 @@
-import { conditions } from "./conditions.ts";
+import { conditions, connectionConditions } from "./conditions.ts";
 import { toJsonSchema } from "./json-schema.ts";
 import { type Page, rows, table } from "./reference.ts";
 import { rules } from "./rules.ts";
@@ -15,14 +15,6 @@ export function statusPages(): readonly Page[] {
 }
 
 function statusPage(): string {
-  const list = Object.entries(conditions).map(([type, { what, reasons }]) => {
-    const lines = Object.entries(reasons).map(([reason, meaning]) => `| \`${reason}\` | ${meaning} |`);
-    return [
-      `### ${type}`,
-      what,
-      ...(lines.length === 0 ? ["The reason is that of Ready."] : [titled("Reason", "Meaning", lines)]),
-    ];
-  });
   const text = [
     note,
     "# Status and conditions",
@@ -30,13 +22,25 @@ function statusPage(): string {
       "`lastTransitionTime` moves only when `status` does. `observedGeneration` follows every change of the spec.",
     "## Status of a ScaledWorker",
     table(rows(toJsonSchema(scaledWorkerStatus), "status", new Map())),
-    "## Status of a QueueConnection or ClusterQueueConnection",
-    table(rows(toJsonSchema(queueConnectionStatus), "status", new Map())),
     "## Conditions of a ScaledWorker",
     "Types and reasons are closed lists, and their meaning does not change. `kubectl wait --for=condition=Ready scaledworker/mails` works.",
-    ...list.flat(),
+    ...conditionsText(conditions),
+    "## Status of a QueueConnection or ClusterQueueConnection",
+    table(rows(toJsonSchema(queueConnectionStatus), "status", new Map())),
+    "## Conditions of a QueueConnection or ClusterQueueConnection",
+    ...conditionsText(connectionConditions),
   ];
   return `${text.join("\n\n")}\n`;
+}
+
+type Words = Readonly<Record<string, Readonly<{ what: string; reasons: Readonly<Record<string, string>> }>>>;
+
+function conditionsText(all: Words): readonly string[] {
+  return Object.entries(all).flatMap(([type, { what, reasons }]) => {
+    const lines = Object.entries(reasons).map(([reason, meaning]) => `| \`${reason}\` | ${meaning} |`);
+    const meanings = lines.length === 0 ? "The reason is that of Ready." : titled("Reason", "Meaning", lines);
+    return [`### ${type}`, what, meanings];
+  });
 }
 
 /** Who holds a rule, for people. */

@@ -24,7 +24,9 @@ export type AdmissionServer = AsyncDisposable & Readonly<{ port: number }>;
 export const admissionPath = "/admit";
 
 /** Largest question: an object and what it was before, of at most 1.5 MiB each, with room to spare. */
-const maxBytes = 8 * 1024 * 1024;
+const maxBytes = 6 * 1024 * 1024;
+/** Who is one too many is turned away: whoever reaches the port may ask, and the API server does without an answer. */
+const mostAtOnce = 16;
 const hourMs = 3_600_000;
 const againMs = 5_000;
 
@@ -35,12 +37,16 @@ const againMs = 5_000;
 export async function openAdmissionServer(options: AdmissionServerOptions): Promise<AdmissionServer> {
   const { listen, signal } = options;
   const stop = new AbortController();
+  let answering = 0;
+  const handle = async (request: IncomingMessage, response: ServerResponse) => {
+    if (answering >= mostAtOnce) return void response.writeHead(503, { connection: "close" }).end("busy\n");
+    answering++;
+    await serve(request, response, options);
+    answering--;
+  };
   const stopped = AbortSignal.any([signal, stop.signal]);
   let certificate = await firstCertificate(options, stopped);
-  const server = createServer(
-    { ...certificate, minVersion: "TLSv1.2" },
-    (request, response) => void serve(request, response, options),
-  );
+  const server = createServer({ ...certificate, minVersion: "TLSv1.2" }, (request, response) => void handle(request, response));
   server.headersTimeout = 5_000;
   server.requestTimeout = 10_000;
   await listening(server, listen);

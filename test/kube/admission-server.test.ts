@@ -72,10 +72,22 @@ describe("the server of the webhook", () => {
     });
     assert.deepEqual(await server.ask("null"), [400, "must be a review\n"]);
     assert.deepEqual(await server.ask("{"), [400, "must be JSON\n"]);
-    assert.deepEqual(await server.ask(`"${"x".repeat(9 * 1024 * 1024)}"`), [400, "must not be larger than 8388608 bytes\n"]);
+    assert.deepEqual(await server.ask(`"${"x".repeat(7 * 1024 * 1024)}"`), [400, "must not be larger than 6291456 bytes\n"]);
     assert.deepEqual(server.faults, []);
     assert.deepEqual(await server.ask("{}"), [500, "cannot answer\n"]);
     assert.deepEqual(server.faults, ["answering an admission review"]);
+  });
+
+  it("turns away who is one too many, and goes on", async () => {
+    const answers = Promise.withResolvers<object>();
+    await using server = await open({ answer: () => answers.promise });
+    const asked = Array.from({ length: 40 }, () => server.ask("{}"));
+    const first = await Promise.race(asked);
+    assert.deepEqual(first, [503, "busy\n"]);
+    answers.resolve({ fine: true });
+    const statuses = (await Promise.all(asked)).map(([status]) => status);
+    assert.ok(statuses.filter((status) => status === 200).length >= 16, statuses.join());
+    assert.deepEqual(await server.ask("{}"), [200, '{"fine":true}']);
   });
 
   it("shows a new certificate to new connections, from files too", async () => {
