@@ -4,9 +4,11 @@ import { defineApi } from "../api/define.ts";
 import { apiVersion } from "../api/meta.ts";
 import type { SecretReaders } from "../api/secrets.ts";
 import { brokers } from "../brokers/brokers.ts";
+import { connectionMeaning, publishConnections } from "../cluster/connection-status.ts";
 import { type Declarations, followDeclarations } from "../cluster/declared.ts";
-import { scaledWorkerKind } from "../cluster/kinds.ts";
+import { clusterConnectionKind, connectionKind, scaledWorkerKind } from "../cluster/kinds.ts";
 import { createPublisher } from "../cluster/publisher.ts";
+import { keepFinalizers } from "../cluster/restore.ts";
 import { meaningOf } from "../cluster/status.ts";
 import { createTargets } from "../cluster/targets.ts";
 import { watchDeclared } from "../cluster/watches.ts";
@@ -16,6 +18,7 @@ import { type Access, findAccess } from "../kube/access.ts";
 import { createClient } from "../kube/client.ts";
 import { createEvents } from "../kube/events.ts";
 import { fenced } from "../kube/fenced.ts";
+import type { Kind } from "../kube/kube.ts";
 import { contend } from "../kube/lease.ts";
 import { createReferences, type References } from "../kube/references.ts";
 import { createStatusWriter } from "../kube/status.ts";
@@ -74,16 +77,18 @@ export async function startController(options: ClusterOptions, world: World): Pr
   const events = stack.use(
     createEvents({ ...told, controller: "worktide.dev/controller", instance: identity, redact: redactor.redact }),
   );
-  const status = stack.use(
-    createStatusWriter({
-      ...told,
-      kind: scaledWorkerKind,
-      observed: (key) => watches.workers.get(key)?.observed,
-      meaning: meaningOf,
-    }),
-  );
+  const write = (kind: Kind, list: "workers" | "connections" | "clusterConnections", meaning: (status: object) => unknown) =>
+    stack.use(createStatusWriter({ ...told, kind, meaning, observed: (key) => watches[list]?.get(key)?.observed }));
+  const status = write(scaledWorkerKind, "workers", meaningOf);
+  const writers = {
+    QueueConnection: write(connectionKind, "connections", connectionMeaning),
+    ClusterQueueConnection: write(clusterConnectionKind, "clusterConnections", connectionMeaning),
+  };
   const api = defineApi(scalers, brokers);
-  const watches = watchDeclared({ kube, api, namespaces, fingerprint: status.fingerprint, onProblem });
+  const watches = watchDeclared({
+    ...{ kube, api, namespaces, onProblem },
+    fingerprint: ({ kind }, told) => (kind === "ScaledWorker" ? status : writers.QueueConnection).fingerprint(told),
+  });
   for (const list of [watches.workers, watches.connections, watches.clusterConnections]) if (list) stack.use(list);
   const references = stack.use(createReferences({ kube, keepSecret, onProblem }));
   const record = stack.use(await openRecord(options.history, world));
@@ -109,7 +114,10 @@ export async function startController(options: ClusterOptions, world: World): Pr
       published: (key) => watches.workers.get(key)?.status,
       target: (key) => {
         const spec = watches.workers.get(key)?.parsed.worker?.target;
-        return { name: spec?.kind === "scale" ? spec.ref.name : spec?.kind, memory: targets.memory(key) };
+        return {
+          name: spec?.kind === "scale" ? spec.ref.name : spec?.kind,
+          ...{ memory: targets.memory(key), original: targets.original(key) },
+        };
       },
       write: (key, next) => status.write(identityOf(key), next),
       notify: (key, notice) =>
@@ -163,6 +171,25 @@ export async function startController(options: ClusterOptions, world: World): Pr
     for (const gone of ledger.declared()) record.forget(gone);
   };
   stack.defer(() => clearTimeout(listing));
+  stack.use(
+    keepFinalizers({
+      kube,
+      workers: watches.workers,
+      original: targets.original,
+      mayWrite: () => lease.isLeader(),
+      gaveUp: (key, reason) => publisher.notice(key, { reason: "NotRestored", message: `its target keeps its size: ${reason}` }),
+    }),
+  );
+  stack.use(
+    publishConnections({
+      watches,
+      writers,
+      states: () => observer.connections(),
+      users: (key) => declarations?.users(key) ?? 0,
+      mayWrite: () => lease.isLeader() && declarations !== undefined,
+      now: world.now,
+    }),
+  );
   const end = stack.move();
   void Promise.all([watches.workers.synced, watches.connections.synced, watches.clusterConnections?.synced]).then(() => {
     if (end.disposed) return;

@@ -1,27 +1,23 @@
 import type { ParsedObject } from "../api/object.ts";
 import { connectionKey, type QueueConnection, type ScaledWorker } from "../api/resolve.ts";
 import { type KeyReference, keyReferences } from "../api/secrets.ts";
-import type { ScaledWorkerStatus } from "../api/status.ts";
+import type { QueueConnectionStatus, ScaledWorkerStatus } from "../api/status.ts";
 import type { Controller } from "../control/controller.ts";
 import type { ObservedStatus } from "../kube/status.ts";
 import type { WatchList } from "../kube/watch-list.ts";
 import { createClaims } from "./claims.ts";
 import { type Refused, refusalOf } from "./status.ts";
 
-/** A ScaledWorker as the API server has it. */
-/** `createdAt`: ISO time. */
-export type WorkerObject = Readonly<{
-  createdAt: string;
-  parsed: ParsedObject;
-  status: ScaledWorkerStatus;
-  observed: ObservedStatus;
-}>;
+/** One object of ours as the API server has it. `createdAt`: ISO time. */
+export type Stored<Status> = Readonly<{ createdAt: string; parsed: ParsedObject; status: Status; observed: ObservedStatus }>;
+export type WorkerObject = Stored<ScaledWorkerStatus>;
+export type ConnectionObject = Stored<QueueConnectionStatus>;
 
 export type Watches = Readonly<{
   workers: WatchList<WorkerObject>;
-  connections: WatchList<ParsedObject>;
+  connections: WatchList<ConnectionObject>;
   /** Absent where this process may not see beyond its namespaces. */
-  clusterConnections?: WatchList<ParsedObject>;
+  clusterConnections?: WatchList<ConnectionObject>;
 }>;
 
 export type DeclaredHouse = Readonly<{
@@ -130,12 +126,12 @@ export function followDeclarations({ watches, controller, changed, follow, faile
   };
 
   const lists = [watches.connections, ...(watches.clusterConnections ? [watches.clusterConnections] : [])];
-  for (const list of lists) for (const [key, object] of list.entries()) connect(key, object);
+  for (const list of lists) for (const [key, { parsed }] of list.entries()) connect(key, parsed);
   // Of several with one target the oldest has it, whoever asks first after a restart.
   const oldest = [...watches.workers.entries()].toSorted(([, a], [, b]) => (a.createdAt < b.createdAt ? -1 : 1));
   for (const [key] of oldest) ask(key);
   const stops = [
-    ...lists.map((list) => list.onChange((key, now) => connect(key, now))),
+    ...lists.map((list) => list.onChange((key, now) => connect(key, now?.parsed))),
     watches.workers.onChange((key, now, was) => {
       if (isOther(now?.parsed, was?.parsed)) ask(key);
     }),

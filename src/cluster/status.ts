@@ -24,8 +24,12 @@ export type Seen = Pick<
   "generation" | "generatedAt" | "pool" | "decision" | "lastChange" | "changes" | "triggers" | "conditions"
 >;
 
-/** What is scaled: its name, for `kubectl get`, and what of it must outlive this process. */
-export type Scaled = Readonly<{ name?: string | undefined; memory?: ScaledWorkerStatus["size"] | undefined }>;
+/** What is scaled: its name, for `kubectl get`, the size to restore, and what of it must outlive this process. */
+export type Scaled = Readonly<{
+  name?: string | undefined;
+  original?: number | undefined;
+  memory?: ScaledWorkerStatus["size"] | undefined;
+}>;
 
 /** A spec that cannot be put in force. */
 export type Refused = Readonly<{ generation: number; reason: "InvalidSpec" | "Conflict"; message: string }>;
@@ -44,10 +48,14 @@ export function refusedWorker(before: Seen | undefined, { generation, reason, me
  * `explain`: so it differs from the one before only when something turned. Conditions take the time of their last flip
  * over from `published`, whoever wrote that one.
  */
-export function statusOf(seen: Seen, { name: target, memory }: Scaled, published: ScaledWorkerStatus = {}): ScaledWorkerStatus {
+export function statusOf(
+  seen: Seen,
+  { name: target, memory, original: originalReplicas }: Scaled,
+  published: ScaledWorkerStatus = {},
+): ScaledWorkerStatus {
   const size = memory ?? published.size;
   const { generation, pool, decision, lastChange, changes } = seen;
-  const { lastScaleTime, lastDecision, originalReplicas } = published;
+  const { lastScaleTime, lastDecision } = published;
   const change = lastChange && changes.find(({ from, to }) => from === lastChange.from && to === lastChange.to);
   return {
     observedGeneration: generation,

@@ -28,6 +28,8 @@ export type TargetsHouse = Readonly<{
 /** Opens what ScaledWorkers of a cluster scale. */
 export interface Targets extends AsyncDisposable {
   open(worker: ScaledWorker): Target;
+  /** The size that it had before us, where that is to be given back to it. */
+  original(key: string): number | undefined;
   /** What of the target of this worker must outlive this process; undefined while it is not known. */
   memory(key: string): ScaledWorkerStatus["size"];
 }
@@ -36,6 +38,7 @@ export function createTargets(house: TargetsHouse): Targets {
   const { kube, fence, clock, namespaces, onProblem } = house;
   const watches = createTargetWatches({ kube, clock, onProblem, ...(namespaces && { namespaces }) });
   const scales = new Map<string, ScaleTarget>();
+  const originals = new Map<string, number>();
 
   const openScale = (
     { key, namespace, name }: ScaledWorker,
@@ -75,7 +78,11 @@ export function createTargets(house: TargetsHouse): Targets {
     open(worker) {
       const { key } = worker;
       const target = openTarget(worker);
-      const stop = target.onChange(() => house.changed(key));
+      const stop = target.onChange(() => {
+        const replicas = scales.get(key)?.memory().replicas;
+        if (worker.onDelete === "Restore" && replicas !== undefined && !originals.has(key)) originals.set(key, replicas);
+        house.changed(key);
+      });
       return {
         ...target,
         async [Symbol.asyncDispose]() {
@@ -85,6 +92,7 @@ export function createTargets(house: TargetsHouse): Targets {
         },
       };
     },
+    original: (key) => house.status(key)?.originalReplicas ?? originals.get(key),
     memory(key) {
       const { replicas, zeroBy } = scales.get(key)?.memory() ?? {};
       return replicas === undefined ? undefined : { replicas, ...(zeroBy !== undefined && { zeroBy }) };

@@ -27,7 +27,7 @@ export function clusterView(kube: Kube, watches: Watches): ClusterView {
       if (list === undefined || !list.isSynced()) return undefined;
       const found = list.get(connectionKey(ref));
       if (found === undefined) return null;
-      const { connection } = found;
+      const { connection } = found.parsed;
       return { type: connection?.type, ...(connection?.namespaces && { namespaces: connection.namespaces }) };
     },
     workersOn(namespace, target) {

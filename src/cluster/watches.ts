@@ -1,12 +1,12 @@
 import type { Api } from "../api/define.ts";
 import { type ParsedObject, parseObject } from "../api/object.ts";
-import type { ScaledWorkerStatus } from "../api/status.ts";
+import type { QueueConnectionStatus, ScaledWorkerStatus } from "../api/status.ts";
 import { type Kind, type Kube, type KubeObject, keyOf } from "../kube/kube.ts";
-import { watchList } from "../kube/watch-list.ts";
-import type { Watches } from "./declared.ts";
+import { type WatchList, watchList } from "../kube/watch-list.ts";
+import type { Stored, Watches } from "./declared.ts";
 import { clusterConnectionKind, connectionKind, scaledWorkerKind } from "./kinds.ts";
 
-type Declared = KubeObject & Readonly<{ status?: ScaledWorkerStatus }>;
+type Declared<Status> = KubeObject & Readonly<{ status?: Status }>;
 
 export type WatchesOptions = Readonly<{
   kube: Kube;
@@ -14,30 +14,29 @@ export type WatchesOptions = Readonly<{
   /** Absent: all of them. */
   namespaces?: readonly string[] | undefined;
   /** Of a status: what tells whether another one says something else. */
-  fingerprint: (status: object | undefined) => string;
+  fingerprint: (kind: Kind, status: object | undefined) => string;
   onProblem: (error: unknown) => void;
 }>;
 
 /** Watches all that is declared. With `namespaces`, what belongs to the whole cluster is left out: a Role does not reach it. */
 export function watchDeclared({ kube, api, namespaces, fingerprint, onProblem }: WatchesOptions): Watches {
   const where = namespaces === undefined ? {} : { namespaces };
-  const follow = <Slim>(kind: Kind, everywhere: boolean, slim: (parsed: ParsedObject, object: Declared) => Slim) => {
+  const follow = <Status extends object>(kind: Kind): WatchList<Stored<Status>> => {
     const { parse, forget } = createParser(api, kind);
-    const list = watchList(kube, { kind, ...(everywhere ? {} : where) }, (object: Declared) => slim(parse(object), object), {
-      onProblem,
+    const slim = (object: Declared<Status>) => ({
+      createdAt: object.metadata.creationTimestamp ?? "",
+      parsed: parse(object),
+      status: object.status ?? ({} as Status),
+      observed: { resourceVersion: object.metadata.resourceVersion, fingerprint: fingerprint(kind, object.status) },
     });
+    const list = watchList(kube, { kind, ...(kind.namespaced ? where : {}) }, slim, { onProblem });
     list.onChange((key, now) => now === undefined && forget(key));
     return list;
   };
   return {
-    workers: follow(scaledWorkerKind, false, (parsed, { status, metadata: { resourceVersion, creationTimestamp = "" } }) => ({
-      parsed,
-      createdAt: creationTimestamp,
-      status: status ?? {},
-      observed: { resourceVersion, fingerprint: fingerprint(status) },
-    })),
-    connections: follow(connectionKind, false, (parsed) => parsed),
-    ...(namespaces === undefined && { clusterConnections: follow(clusterConnectionKind, true, (parsed) => parsed) }),
+    workers: follow<ScaledWorkerStatus>(scaledWorkerKind),
+    connections: follow<QueueConnectionStatus>(connectionKind),
+    ...(namespaces === undefined && { clusterConnections: follow<QueueConnectionStatus>(clusterConnectionKind) }),
   };
 }
 
@@ -45,7 +44,7 @@ export function watchDeclared({ kube, api, namespaces, fingerprint, onProblem }:
 function createParser(api: Api, { apiVersion, kind }: Kind) {
   const known = new Map<string, Readonly<{ mark: string; parsed: ParsedObject }>>();
   return {
-    parse(object: Declared): ParsedObject {
+    parse(object: KubeObject): ParsedObject {
       const { uid, generation, annotations, deletionTimestamp, finalizers } = object.metadata;
       const mark = JSON.stringify([uid, generation, annotations, deletionTimestamp, finalizers]);
       const key = keyOf(object.metadata);

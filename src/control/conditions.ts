@@ -89,7 +89,7 @@ const isDeclared = (observation: Observation | undefined): boolean =>
   observation?.failure?.problem.kind === "connection" || observation?.failure?.problem.kind === "secret";
 
 /** What a trigger that fails for long says of its queue. */
-const failings: Readonly<Record<ProblemKind, ConditionReason>> = {
+export const failings: Readonly<Record<ProblemKind, ConditionReason>> = {
   unreachable: "QueueUnreachable",
   timeout: "QueueUnreachable",
   tls: "QueueUnreachable",

@@ -47,7 +47,10 @@ export function lasting(
 }
 
 /** Something that happened to a target and that people should hear of, once. */
-export type TargetNotice = Readonly<{ reason: "ScaledByOther" | "WrongWorkerRemoved" | "TargetReplaced"; message: string }>;
+export type TargetNotice = Readonly<{
+  reason: "ScaledByOther" | "WrongWorkerRemoved" | "TargetReplaced" | "NotRestored";
+  message: string;
+}>;
 
 /** What is scaled. It keeps the pool's size; the control loop says which. */
 export interface Target extends AsyncDisposable {

@@ -142,6 +142,54 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
     assert.equal(await house.replicas("mails"), 2);
   });
 
+  it("gives the target the size back that it had, where that was asked for, and hangs at nothing", async () => {
+    await using house = await openClusterHouse(plane);
+    await house.deployment("mails", 1);
+    await house.connection("main");
+    await house.worker("mails", { onDelete: "Restore", replicas: { min: 2, max: 5 } });
+    await using _ = await house.start();
+    await house.size("mails", 2);
+    const finalizers = async () => (await house.get("mails")).metadata["finalizers"];
+    await waitFor("the finalizer", async () => JSON.stringify(await finalizers()) === '["worktide.dev/restore"]', waitMs);
+    await waitFor("the size before us", async () => (await house.get("mails")).status?.originalReplicas === 1, waitMs);
+    await plane.request("DELETE", `${house.ours}/scaledworkers/mails`);
+    await house.size("mails", 1);
+    await waitFor(
+      "it to be gone",
+      () =>
+        house.get("mails").then(
+          () => false,
+          () => true,
+        ),
+      waitMs,
+    );
+    await house.worker("mails", { onDelete: "Restore", replicas: { min: 2, max: 5 } });
+    await house.size("mails", 2);
+    await waitFor("the finalizer again", async () => (await finalizers()) !== undefined, waitMs);
+    await plane.request("DELETE", `${house.apps}/deployments/mails`);
+    await plane.request("DELETE", `${house.ours}/scaledworkers/mails`);
+    await waitFor(
+      "it to be gone without its target",
+      () =>
+        house.get("mails").then(
+          () => false,
+          () => true,
+        ),
+      waitMs,
+    );
+  });
+
+  it("tells how each connection stands, and who uses it", async () => {
+    await using house = await openClusterHouse(plane);
+    await house.connection("main");
+    await house.connection("unused");
+    await house.deployment("mails", 0);
+    await house.worker("mails");
+    await using _ = await house.start();
+    const printed = async () => plane.kubectl(["-n", house.room, "get", "qc"]);
+    await waitFor("both to be told", async () => /main .*True[\s\S]*unused .*Unknown/.test(await printed()), waitMs);
+  });
+
   it("respects a zero that a person set, until somebody raises it, and after a restart too", async () => {
     await using house = await openClusterHouse(plane);
     await house.deployment("mails", 0);
