@@ -38,7 +38,15 @@ export const permissions: readonly Permission[] = [
     resources: ["scaledworkers", "queueconnections"],
     verbs: read,
     why: "Knows what is declared, and when it changes.",
-    code: [],
+    code: ["src/cluster/watches.ts"],
+  },
+  {
+    reach: "watched",
+    group: "worktide.dev",
+    resources: ["scaledworkers"],
+    verbs: ["patch"],
+    why: "Sets and removes the finalizer of those with `onDelete: Restore`; nothing else of them is ever written.",
+    code: ["src/cluster/restore.ts"],
   },
   {
     reach: "watched",
@@ -102,7 +110,7 @@ export const permissions: readonly Permission[] = [
     resources: ["horizontalpodautoscalers"],
     verbs: read,
     why: "Sees that another autoscaler has the same target, and says so.",
-    code: [],
+    code: ["src/cluster/view.ts"],
   },
   {
     reach: "watched",
