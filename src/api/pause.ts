@@ -28,13 +28,18 @@ export const pauseAnnotations = {
   reason: "worktide.dev/paused-reason",
 } as const;
 
-const directionsOf: Readonly<Record<string, Directions | "None">> = {
-  true: "Both",
-  all: "Both",
-  up: "Up",
-  down: "Down",
-  false: "None",
-};
+const directionsOf = new Map<string, Directions | "None">([
+  ["true", "Both"],
+  ["yes", "Both"],
+  ["on", "Both"],
+  ["all", "Both"],
+  ["both", "Both"],
+  ["up", "Up"],
+  ["down", "Down"],
+  ["false", "None"],
+  ["no", "None"],
+  ["off", "None"],
+]);
 
 const longestReason = 256;
 
@@ -43,14 +48,14 @@ const time = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/;
 
 /**
  * What the annotations ask for, and what is wrong with them. One that cannot be read pauses nothing by itself: its
- * complaint is an error, and a ScaledWorker with an error changes nothing.
+ * complaint is an error, and of a ScaledWorker with an error the spec before stays in force.
  */
 export function annotatedPause(
   annotations: Readonly<Record<string, unknown>> = {},
 ): Readonly<{ pause?: Pause; complaints: readonly Complaint[] }> {
   const { paused, until, reason } = pauseAnnotations;
   const [asked, end, why] = [annotations[paused], annotations[until], annotations[reason]];
-  const directions = asked === undefined ? "None" : directionsOf[textOf(asked).toLowerCase()];
+  const directions = asked === undefined ? "None" : directionsOf.get(textOf(asked).toLowerCase());
   const complaints: Complaint[] = [];
   const wrong = (key: string, must: string) =>
     complaints.push({

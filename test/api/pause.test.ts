@@ -20,6 +20,7 @@ describe("a pause by annotation", () => {
     ["true", "Both"],
     ["all", "Both"],
     ["True", "Both"],
+    ["yes", "Both"],
     ["up", "Up"],
     ["down", "Down"],
   ] as const;
@@ -46,6 +47,7 @@ describe("a pause by annotation", () => {
   it("is told of when it cannot be read, and the worker is not taken", () => {
     const wrong = [
       { paused: "yess" },
+      { paused: "constructor" },
       { paused: "true", "paused-until": "tomorrow" },
       { paused: "true", "paused-until": "2026-12-24" },
       { "paused-until": until },
