@@ -14,11 +14,11 @@ export function failureOf({ status, headers, text }: Answer, { doing, write }: D
   const retryAfterMs = retryAfterOf(headers["retry-after"], said.retryAfterSeconds, status);
   return new KubeError({
     status,
-    reason: said.reason || (words[status] ?? `Http${status}`),
+    reason: said.cause ?? (said.reason || (words[status] ?? `Http${status}`)),
     message: `${doing}: ${said.message || `the API server answered ${status}`}`,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    // A gateway may have lost the answer of what was done, and the store may have timed out on what it did.
-    outcome: write && status >= 500 ? "unknown" : "refused",
+    // A gateway may have lost the answer of what was done, and the store may have timed out on what it did. Webhooks are asked before.
+    outcome: write && status >= 500 && !said.message?.includes("failed calling webhook") ? "unknown" : "refused",
   });
 }
 
@@ -49,18 +49,28 @@ function textOf(cause: unknown): string {
   return cause instanceof Error ? cause.message || codeOf(cause) : String(cause);
 }
 
-type Said = Readonly<{ reason?: string; message?: string; retryAfterSeconds?: number }>;
+type Said = Readonly<{ reason?: string; message?: string; retryAfterSeconds?: number; cause?: string }>;
+type Status = Readonly<{
+  kind?: string;
+  reason?: string;
+  message?: string;
+  details?: Readonly<{ retryAfterSeconds?: number; causes?: readonly Readonly<{ reason?: string }>[] }>;
+}>;
+
+/** Told as `Forbidden`, but nobody's permissions are to blame, and no time will help. */
+const ending = "NamespaceTerminating";
 
 /** The fields of a `v1` Status; a proxy may have answered with something else. */
 function statusObject(text: string): Said {
   try {
-    const { kind, reason, message, details } = JSON.parse(text) as Said & { kind?: string; details?: Said };
+    const { kind, reason, message, details } = JSON.parse(text) as Status;
     if (kind !== "Status") return {};
     const retryAfterSeconds = details?.retryAfterSeconds;
     return {
       ...(reason === undefined ? {} : { reason }),
       ...(message === undefined ? {} : { message }),
       ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+      ...(details?.causes?.some((cause) => cause.reason === ending) ? { cause: ending } : {}),
     };
   } catch {
     return {};

@@ -129,6 +129,50 @@ describe("against a real API server", { skip: await noControlPlane() }, () => {
     assert.deepEqual([list.isSynced(), list.ageMs()], [false, undefined]);
   });
 
+  it("a write into a namespace that is going, or past a webhook that is away, is refused with that as the reason (rows 60, 62)", async () => {
+    const webhooks: Kind = {
+      apiVersion: "admissionregistration.k8s.io/v1",
+      kind: "ValidatingWebhookConfiguration",
+      plural: "validatingwebhookconfigurations",
+      namespaced: false,
+    };
+    await using space = await namespace(plane);
+    const webhook = {
+      name: "away.worktide.test",
+      clientConfig: { url: "https://127.0.0.1:1/" },
+      rules: [{ apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["configmaps"] }],
+      namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": space.name } },
+      failurePolicy: "Fail",
+      sideEffects: "None",
+      admissionReviewVersions: ["v1"],
+    };
+    await kube.create(webhooks, { metadata: { name: space.name }, webhooks: [webhook] });
+    const create = (name: string) =>
+      kube.create(configMaps, { metadata: { name, namespace: space.name, finalizers: ["worktide.test/hold"] } });
+    await waitFor("the webhook to be asked", async () => {
+      const error = await create(`a-${randomBytes(4).toString("hex")}`).catch((error: unknown) => error);
+      return isKubeError(error) && error.message.includes("away.worktide.test") && error.outcome === "refused";
+    });
+    await kube.remove({ kind: webhooks, name: space.name });
+    await waitFor("an object that holds the namespace", () =>
+      create("held").then(
+        () => true,
+        () => false,
+      ),
+    );
+    await plane.request("DELETE", `/api/v1/namespaces/${space.name}`);
+    await waitFor("the refusal", () =>
+      create(`b-${randomBytes(4).toString("hex")}`).then(
+        () => false,
+        (error) => isKubeError(error, "NamespaceTerminating"),
+      ),
+    );
+    const free = { type: "merge", body: { metadata: { finalizers: null } } } as const;
+    for (const { metadata } of (await kube.list({ kind: configMaps, namespace: space.name })).items) {
+      await kube.patch({ kind: configMaps, namespace: space.name, name: metadata.name }, free);
+    }
+  });
+
   it("a Lease changes hands within a moment, and kubectl can read it", async () => {
     await using space = await namespace(plane);
     const options = { namespace: space.name, name: "worktide" };

@@ -1,18 +1,18 @@
-// A contender of its own, for tests that stop and kill it: `node leader-process.ts KUBECONFIG NAMESPACE NAME`. While it
+// A contender of its own, for tests that stop and kill it: `node leader-process.ts KUBECONFIG NAMESPACE NAME LEASE_MS`. While it
 // leads it writes its term into the ConfigMap `ledger`, as fast as it can.
 import { setTimeout as pause } from "node:timers/promises";
 import { fenced } from "../../src/kube/fenced.ts";
 import { contend } from "../../src/kube/lease.ts";
 import { clientOf, configMaps } from "./support.ts";
 
-const [kubeconfig = "", namespace = "", identity = ""] = process.argv.slice(2);
+const [kubeconfig = "", namespace = "", identity = "", durationMs = ""] = process.argv.slice(2);
 const kube = await clientOf(kubeconfig);
 const leadership = contend({
   kube,
   namespace,
   name: "worktide",
   identity,
-  durationMs: 5_000,
+  durationMs: Number(durationMs),
   settle: () => writer.settled(),
 });
 const writer = fenced(kube, leadership.fence);

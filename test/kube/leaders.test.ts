@@ -64,19 +64,19 @@ describe("two processes that contend for one Lease", { skip: await noControlPlan
     await plane[Symbol.asyncDispose]();
   });
 
-  const start = (space: string, name: string): ChildProcess & Disposable => {
-    const child = spawn(process.execPath, [path.join(import.meta.dirname, "leader-process.ts"), plane.kubeconfig, space, name], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+  const start = (space: string, name: string, durationMs: number): ChildProcess & Disposable => {
+    const script = path.join(import.meta.dirname, "leader-process.ts");
+    const args = [script, plane.kubeconfig, space, name, String(durationMs)];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
     return Object.assign(child, { [Symbol.dispose]: () => void child.kill("SIGKILL") });
   };
 
   it("a leader that was stopped beyond its Lease writes nothing when it goes on (rows 11, 97, I5, I6)", async () => {
     await using space = await namespace(plane);
     await using ledger = await keepLedger(kube, space.name);
-    using first = start(space.name, "one");
+    using first = start(space.name, "one", 5_000);
     await waitFor("the first one to write", () => ledger.last()?.identity === "one", 30_000);
-    using second = start(space.name, "two");
+    using second = start(space.name, "two", 5_000);
     for (const round of [1, 2]) {
       const [leader, other] = ledger.last()?.identity === "one" ? [first, "two"] : [second, "one"];
       leader.kill("SIGSTOP");
@@ -84,11 +84,9 @@ describe("two processes that contend for one Lease", { skip: await noControlPlan
       const before = ledger.written.length;
       leader.kill("SIGCONT");
       await waitFor("fifty more writes", () => ledger.written.length > before + 50, 30_000);
-      assert.ok(
-        ledger.written.slice(before).every(({ identity }) => identity === other),
-        "only the new leader writes",
-      );
     }
+    const leaders = new Set(ledger.written.map(({ term, identity }) => `${term} ${identity}`));
+    assert.equal(leaders.size, new Set(terms(ledger)).size, `two wrote in one term: ${[...leaders]}`);
     assert.deepEqual(
       terms(ledger),
       terms(ledger).toSorted((a, b) => a - b),
@@ -99,9 +97,9 @@ describe("two processes that contend for one Lease", { skip: await noControlPlan
   it("a leader that is asked to end hands over at once, one that is killed within the length of the Lease (row 86, I30)", async () => {
     await using space = await namespace(plane);
     await using ledger = await keepLedger(kube, space.name);
-    using first = start(space.name, "one");
+    using first = start(space.name, "one", 15_000);
     await waitFor("the first one to write", () => ledger.last()?.identity === "one", 30_000);
-    using second = start(space.name, "two");
+    using second = start(space.name, "two", 15_000);
     await ready(second);
     const ended = once(first, "exit");
     const askedAt = performance.now();
@@ -109,14 +107,14 @@ describe("two processes that contend for one Lease", { skip: await noControlPlan
     await waitFor("the second one to write", () => ledger.last()?.identity === "two", 20_000);
     const handOver = gapAfter(ledger, askedAt);
     assert.deepEqual(await ended, [0, null]);
-    using third = start(space.name, "three");
+    using third = start(space.name, "three", 15_000);
     await ready(third);
     const killedAt = performance.now();
     second.kill("SIGKILL");
-    await waitFor("the third one to write", () => ledger.last()?.identity === "three", 30_000);
+    await waitFor("the third one to write", () => ledger.last()?.identity === "three", 60_000);
     const crash = gapAfter(ledger, killedAt);
     console.log(`hand-over ${handOver.toFixed(0)} ms, after a crash ${crash.toFixed(0)} ms`);
-    assert.ok(handOver < 4_000, `${handOver} ms: it did not wait for the Lease to end`);
+    assert.ok(handOver < 10_000, `${handOver} ms: it did not wait for the Lease to end`);
     assert.ok(third.exitCode === null);
   });
 });
