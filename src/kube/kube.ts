@@ -160,7 +160,10 @@ export interface Kube {
 export type KubeFailure = Readonly<{
   /** HTTP status; 0 where there was no answer. */
   status: number;
-  /** The server's word: `NotFound`, `Conflict`, `AlreadyExists`, `Forbidden`, `NamespaceTerminating` …; ours without an answer: `Timeout`, `ConnectionLost`, `NotLeader`, `Aborted`, `Unauthorized`. */
+  /**
+   * The server's word: `NotFound`, `Conflict`, `AlreadyExists`, `Forbidden`, `NamespaceTerminating` …; ours without one:
+   * `Timeout`, `ConnectionLost`, `NotLeader`, `Aborted`, `BadRequest`, `StaleRead`, `Absent`.
+   */
   reason: string;
   message: string;
   /** How long the server wants to be left alone. */
