@@ -2,6 +2,7 @@ import type { JobTarget } from "../api/resolve.ts";
 import type { Pool } from "../core/spec.ts";
 import { plural } from "../core/words.ts";
 import { type Fence, isKubeError, type Kube } from "../kube/kube.ts";
+import { createJobCleaner } from "./job-clean.ts";
 import { type JobOwner, type Slot, shortened, slotOf } from "./job-draft.ts";
 import { countEnds, noStreak, opensAt, type Streak } from "./job-failures.ts";
 import { createJobMaker } from "./job-make.ts";
@@ -38,6 +39,13 @@ export function createJobTarget(options: JobTargetOptions): Target {
   const teller = createTeller(() => [pool(), findTrouble()]);
   const pool = teller.kept(look);
   const maker = createJobMaker(kube, target, owner, fence);
+  const cleaner = createJobCleaner({
+    target,
+    jobs: () => jobs.of(owner.uid),
+    remove: maker.remove,
+    mayWrite: () => fence?.() !== 0,
+    failed: (cause) => failed(`removing Jobs of ${owner.namespace}/${owner.name}`, cause),
+  });
   const instance = shortened(owner.name, 63);
   const everyone = watches.pods(owner.namespace);
   const podSet = everyone.follow(owner.namespace, [{ key: workerLabel, operator: "In", values: [instance] }], teller.changed);
@@ -50,7 +58,6 @@ export function createJobTarget(options: JobTargetOptions): Target {
   let live = -1;
   let changedAt = clock();
   let troubled: TargetTrouble | undefined;
-  let cleaning = false;
   let closed = false;
   const stop = jobs.on(owner.uid, seen);
   void jobs.list.synced.then(() => !closed && seen());
@@ -73,7 +80,7 @@ export function createJobTarget(options: JobTargetOptions): Target {
     live = open.length;
     streak = countEnds(streak, all, now);
     teller.changed();
-    void clean(all);
+    void cleaner.clean();
   }
 
   function openJobs(): readonly JobObject[] {
@@ -127,29 +134,6 @@ export function createJobTarget(options: JobTargetOptions): Target {
     return failingPods(stayingOf(podSet.pods), clock());
   }
 
-  /** Keeps as much history as is wanted, and, where that is asked for, no Job of a former template. */
-  async function clean(all: readonly JobObject[]): Promise<void> {
-    if (cleaning || closed || fence?.() === 0) return;
-    const surplus = (["succeeded", "failed"] as const).flatMap((state) => {
-      const keep = state === "failed" ? target.failedJobsHistoryLimit : target.successfulJobsHistoryLimit;
-      const ended = all.filter((job) => job.state === state && !job.leaving);
-      return ended.toSorted((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0)).slice(keep);
-    });
-    const former = all.filter(
-      ({ state, leaving, template }) => state === "open" && !leaving && template !== target.templateDigest,
-    );
-    const gone = target.onTemplateChange === "Replace" ? [...surplus, ...former] : surplus;
-    if (gone.length === 0) return;
-    cleaning = true;
-    try {
-      for (const job of gone) if (!closed) await maker.remove(job);
-    } catch (cause) {
-      if (!isKubeError(cause, "NotLeader")) failed(`removing Jobs of ${owner.namespace}/${owner.name}`, cause);
-    } finally {
-      cleaning = false;
-    }
-  }
-
   async function apply({ to }: Change, signal: AbortSignal): Promise<Applied> {
     signal.throwIfAborted();
     if (!jobs.list.isSynced()) throw new Error("the Jobs are not known just now");
@@ -188,6 +172,7 @@ export function createJobTarget(options: JobTargetOptions): Target {
     apply,
     async [Symbol.asyncDispose]() {
       closed = true;
+      cleaner.close();
       stop();
       podSet.stop();
       teller.close();
