@@ -1,6 +1,8 @@
 import type { Place } from "./fields.ts";
 import { type Complaint, pathText } from "./finding.ts";
 import type { Visited } from "./json-schema.ts";
+import { keyReferences } from "./secrets.ts";
+import { get } from "./tree.ts";
 
 /** Fields that do not work where the document is put to work; of nested ones the outermost. */
 export function checkPlaces(all: readonly Visited[], place: Place): readonly Complaint[] {
@@ -18,17 +20,13 @@ function misplaced({ path, schema: { place, instead } }: Visited): Complaint {
   return { rule: `${place}-only`, message, path, atKey: true };
 }
 
-/** Where documents want to be put to work, by their targets: without any hint it is this machine. */
+/** Where documents want to be put to work, by what they name: without any hint it is this machine. */
 export function placeOf(documents: readonly unknown[]): Place {
-  const targets = documents.map((document) => keysAt(document, "spec", "target"));
-  const local = targets.some((keys) => keys.includes("process"));
-  const cluster = documents.some(isClusterKind) || targets.some((keys) => keys.includes("kind") || keys.includes("job"));
-  return cluster && !local ? "cluster" : "local";
+  const targets = documents.map((document) => Object.keys(Object(get(document, "spec", "target"))));
+  if (targets.some((keys) => keys.includes("process"))) return "local";
+  const scaled = targets.some((keys) => keys.includes("kind") || keys.includes("job"));
+  return scaled || documents.some(belongsToCluster) ? "cluster" : "local";
 }
 
-const isClusterKind = (document: unknown) => (Object(document) as { kind?: unknown }).kind === "ClusterQueueConnection";
-
-function keysAt(value: unknown, ...path: readonly string[]): readonly string[] {
-  const found = path.reduce<unknown>((at, step) => (Object(at) as Record<string, unknown>)[step], value);
-  return Object.keys(Object(found));
-}
+const belongsToCluster = (document: unknown) =>
+  get(document, "kind") === "ClusterQueueConnection" || keyReferences(get(document, "spec"), "").length > 0;

@@ -41,6 +41,11 @@ describe("a file for a cluster", () => {
     assert.deepEqual([workers.map(({ target }) => target.kind), connections.length], [["scale", "job"], 1]);
   });
 
+  it("may hold connections only", () => {
+    assert.deepEqual(told([connection()]), []);
+    assert.deepEqual(told([clusterConnection()]), []);
+  });
+
   it("does not do for one machine, and says what would", () => {
     assert.deepEqual(told([connection(), worker()], "local"), [
       "error cluster-only: `spec.redis.passwordFrom.secretKeyRef` must not be used outside a cluster: use `env` or `file`",

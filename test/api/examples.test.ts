@@ -30,11 +30,12 @@ function connectionFor(page: string): string {
   return `${broker}: { url: ${broker === "rabbitmq" ? "amqp" : broker}://127.0.0.1 }`;
 }
 
-/** Examples of scalers' pages are pieces of a `spec`, and name the connection `main`. */
+/** Examples of scalers' pages with triggers are pieces of a `spec`, and name the connection `main`; others are of pods. */
 const pieces = globSync("docs/reference/scalers/*.md", { cwd: root }).flatMap((file) =>
-  [...readFileSync(path.join(root, file), "utf8").matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, piece = ""], at) => ({
-    file: `${file} (${at + 1})`,
-    text: `apiVersion: worktide.dev/v1alpha1
+  [...readFileSync(path.join(root, file), "utf8").matchAll(/```yaml\n((?:(?!```)[\s\S])*?\ntriggers:[\s\S]*?)```/g)].map(
+    ([, piece = ""], at) => ({
+      file: `${file} (${at + 1})`,
+      text: `apiVersion: worktide.dev/v1alpha1
 kind: QueueConnection
 metadata: { name: main }
 spec: { ${connectionFor(file)} }
@@ -45,7 +46,8 @@ metadata: { name: mails }
 spec:
   replicas: { max: 5 }
 ${piece.replaceAll(/^/gm, "  ")}`,
-  })),
+    }),
+  ),
 );
 
 describe("an example", () => {
