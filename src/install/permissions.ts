@@ -160,7 +160,7 @@ export const permissions: readonly Permission[] = [
     resources: ["clusterqueueconnections"],
     verbs: read,
     why: "Knows the connections that are shared by namespaces.",
-    code: [],
+    code: ["src/cluster/watches.ts"],
   },
   {
     reach: "cluster",
