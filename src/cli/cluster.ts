@@ -60,10 +60,12 @@ export async function startController(options: ClusterOptions, world: World): Pr
     log.warn({ reason: cause instanceof Error ? cause.message : String(cause) }, "API server");
   const client = stack.use(await connect(config, onProblem, world));
   const identity = config.identity ?? world.env["POD_NAME"] ?? hostname();
+  const leaseNamespace = config.leaseNamespace ?? client.namespace;
   const lease = stack.use(
     contend({
       kube: client,
-      namespace: config.leaseNamespace ?? client.namespace,
+      namespace: leaseNamespace,
+      owner: client.ownerIn(leaseNamespace),
       name: config.leaseName,
       identity,
       durationMs: config.leaseDuration,

@@ -37,7 +37,7 @@ const ofController: readonly Alert[] = [
     summary: "Most sizes that Worktide decides on cannot be written.",
     description: "More than half of the writes of {{ $labels.job }} were denied or failed in 10 minutes.",
     runbook: [
-      'Denied: `kubectl get scaledworkers -A` shows `Forbidden`; its message names the kind. Grant `get` and `update` on its `scale` (docs/install.md, "Other targets").',
+      'Denied: `kubectl get scaledworkers -A` shows `Forbidden`; its message names the kind. Grant `get` and `update` on its `scale` (docs/reference/permissions.md, "Other targets").',
       "Failed: a quota or an admission webhook of the target's kind refuses, or the API server does not answer. The log has its words.",
     ],
   },

@@ -141,17 +141,9 @@ export const permissions: readonly Permission[] = [
     reach: "webhook",
     group: "",
     resources: ["secrets"],
-    verbs: ["create"],
-    why: "Keeps the certificate of the webhook, so that all replicas have the same one.",
-    code: ["src/kube/webhook-certificate.ts"],
-  },
-  {
-    reach: "webhook",
-    group: "",
-    resources: ["secrets"],
     names: ["worktide-webhook"],
     verbs: ["get", "update"],
-    why: "Reads and rotates the certificate of the webhook.",
+    why: "Keeps the certificate of the webhook, so that all replicas have the same one, and rotates it.",
     code: ["src/kube/webhook-certificate.ts"],
   },
   {

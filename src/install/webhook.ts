@@ -33,3 +33,12 @@ export function webhookConfiguration(options: InstallOptions): Manifest {
     ],
   };
 }
+
+/**
+ * Where the controller keeps the certificate that all replicas share: empty at first. It is made here, since a right to
+ * create Secrets cannot be limited to one name.
+ */
+export function webhookSecret(options: InstallOptions): Manifest {
+  const metadata = { name: `${appName}-webhook`, namespace: options.namespace, labels: labelsOf(options) };
+  return { apiVersion: "v1", kind: "Secret", metadata, type: "Opaque" };
+}

@@ -1,7 +1,7 @@
 import { type Access, openLogin } from "./access.ts";
 import { type Caller, type CallRecord, createCaller } from "./caller.ts";
 import { createDiscovery } from "./discovery.ts";
-import type { Draft, Kube, ObjectRef, Page, Patch, Scale, WriteOptions } from "./kube.ts";
+import type { Draft, Kube, ObjectRef, OwnerReference, Page, Patch, Scale, WriteOptions } from "./kube.ts";
 import { createLinks } from "./links.ts";
 import { collectionPath, objectPath, queryOf, titleOf, titleOfAll } from "./paths.ts";
 import { createTurns } from "./turns.ts";
@@ -18,7 +18,12 @@ export type ClientOptions = Readonly<{
   onProblem?: (error: unknown) => void;
 }>;
 
-export type KubeClient = Kube & AsyncDisposable;
+export type KubeClient = Kube &
+  AsyncDisposable &
+  Readonly<{
+    /** The account that we are, as the owner of what is made in its own namespace: with it that goes. */
+    ownerIn(namespace: string): OwnerReference | undefined;
+  }>;
 
 const pageSize = 500;
 
@@ -32,6 +37,7 @@ export async function createClient(options: ClientOptions): Promise<KubeClient> 
     get namespace() {
       return links.namespace() ?? "default";
     },
+    ownerIn: links.ownerIn,
     ...reads(caller),
     ...writes(caller),
     ...scales(caller),

@@ -1,4 +1,4 @@
-import type { Fence, Kube } from "./kube.ts";
+import type { Fence, Kube, OwnerReference } from "./kube.ts";
 
 export type LeaseOptions = Readonly<{
   kube: Kube;
@@ -6,6 +6,8 @@ export type LeaseOptions = Readonly<{
   name: string;
   /** Of this process, for people: the name of its pod. Something random is added, so that no two are the same. */
   identity: string;
+  /** What the Lease goes with, where we make it. */
+  owner?: OwnerReference | undefined;
   /** How long a leader that says nothing remains one, ms. Default 15,000; at least 5,000 in production. */
   durationMs?: number;
   /** Monotonic ms. */

@@ -14,7 +14,7 @@ type Seen = Readonly<{ lease: LeaseObject; at: number }>;
 
 /** Contends for the Lease until it is disposed. */
 export function contend(options: LeaseOptions): Leadership {
-  const { kube, namespace, name, durationMs = defaultDurationMs, clock = () => performance.now() } = options;
+  const { kube, namespace, name, owner, durationMs = defaultDurationMs, clock = () => performance.now() } = options;
   const { onProblem = () => {}, settle = () => Promise.resolve() } = options;
   const identity = `${options.identity}_${randomUUID().slice(0, 8)}`;
   const renewMs = durationMs / 3;
@@ -67,7 +67,11 @@ export function contend(options: LeaseOptions): Leadership {
     unsure = true;
     const written = lease
       ? await kube.update<LeaseObject>(ref, { ...lease, spec }, now)
-      : await kube.create<LeaseObject>(leaseKind, { metadata: { name, namespace }, spec }, now);
+      : await kube.create<LeaseObject>(
+          leaseKind,
+          { metadata: { name, namespace, ...(owner && { ownerReferences: [owner] }) }, spec },
+          now,
+        );
     unsure = false;
     // The watch may have told of a later version while our answer was on its way: then somebody else holds it already.
     if (seen && seen.lease.spec?.holderIdentity !== identity && isOlder(written.metadata.resourceVersion, versionOf(seen.lease)))

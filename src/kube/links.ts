@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import type { ConnectionOptions } from "node:tls";
 import { type Dispatcher, errors, Pool, ProxyAgent } from "undici";
 import type { Credentials, Login } from "./access.ts";
+import { accountOwner } from "./account.ts";
 import { type Answer, exchange, LostExchange, type Outgoing } from "./exchange.ts";
 import { createGate } from "./gate.ts";
-import { KubeError } from "./kube.ts";
+import { KubeError, type OwnerReference } from "./kube.ts";
 import { until } from "./wait.ts";
 
 /** What a request is for: each of these has sockets of its own. */
@@ -29,6 +30,7 @@ export type Links = AsyncDisposable &
     /** Resolves when there are credentials; rejects with an Error that says why there are none. */
     ready(): Promise<void>;
     namespace(): string | undefined;
+    ownerIn(namespace: string): OwnerReference | undefined;
   }>;
 
 export type LinkOptions = Readonly<{
@@ -107,6 +109,7 @@ export function createLinks({ login, userAgent, clock, onProblem }: LinkOptions)
     forget: credentials.forget,
     ready: async () => void (await credentials.read()),
     namespace: credentials.namespace,
+    ownerIn: credentials.ownerIn,
     async [Symbol.asyncDispose]() {
       await Promise.all(Object.values(sockets?.of ?? {}).map((dispatcher) => dispatcher.destroy()));
     },
@@ -151,6 +154,7 @@ function createCredentials(login: Login, clock: () => number, onProblem: (error:
       if (known) known = { ...known, readAt: Number.NEGATIVE_INFINITY };
     },
     namespace: () => known?.credentials.namespace,
+    ownerIn: (namespace: string) => known && accountOwner(known.credentials, namespace),
   };
 }
 

@@ -83,6 +83,10 @@ describe("The controller, with no more rights than the manifests give it,", { sk
     await house.reason("mails", "WorkWaiting");
     await waitFor("events", async () => (await house.events("mails")).some(({ reason }) => reason === "ScaledFromZero"), waitMs);
     assert.deepEqual(life.refused(), []);
+    const leases = `/apis/coordination.k8s.io/v1/namespaces/${system}/leases`;
+    const { metadata } = await plane.request("GET", `${leases}/worktide`);
+    const [owner] = metadata["ownerReferences"] as readonly { kind: string; name: string }[];
+    assert.deepEqual([owner?.kind, owner?.name], ["ServiceAccount", "worktide"], "the Lease goes with the install");
 
     await house.secret("redis", { url: house.redis.url });
     await house.connection("secret", { redis: { urlFrom: { secretKeyRef: { name: "redis", key: "url" } } } });
@@ -110,12 +114,18 @@ describe("The controller, with no more rights than the manifests give it,", { sk
     await house.deployment("mails", 0);
     await house.worker("mails");
     await house.push("mails", 7);
-    await using life = await startAs(plane, objects);
-    await house.size("mails", 4);
-    await house.reason("mails", "WorkWaiting");
-    await house.client.del("mails");
-    await house.size("mails", 0);
-    assert.deepEqual(life.refused(), []);
+    {
+      await using life = await startAs(plane, objects);
+      await house.size("mails", 4);
+      await house.reason("mails", "WorkWaiting");
+      await house.client.del("mails");
+      await house.size("mails", 0);
+      assert.deepEqual(life.refused(), []);
+    }
+    // What Helm removes, which leaves the namespace: what the controller made itself goes all the same.
+    await plane.kubectl(["-n", system, "delete", "serviceaccount", "worktide"]);
+    const left = async () => (await plane.kubectl(["-n", system, "get", "leases", "-o", "name"])).trim();
+    await waitFor("the Lease to go with the account", async () => (await left()) === "", waitMs);
     await remove(objects);
   });
 });
