@@ -150,7 +150,8 @@ export async function startController(options: ClusterOptions, world: World): Pr
   );
   const { controller, ledger, observer, failed } = house;
   if (config.webhook) {
-    stack.use(openWebhook({ listen: config.webhook, certDir: config.webhookCertDir, kube: client, api, watches, failed }));
+    const { webhook: listen, leaseName: name, webhookCertDir: certDir } = config;
+    stack.use(openWebhook({ listen, name, certDir, kube: client, api, watches, failed }));
   }
   const all = () => controller.managed();
   stack.defer(() => controller.close(() => {}));

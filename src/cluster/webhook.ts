@@ -9,6 +9,8 @@ import { clusterView } from "./view.ts";
 
 export type WebhookHouse = Readonly<{
   listen: NonNullable<ControllerConfig["webhook"]>;
+  /** Of this installation: so the Service and the ValidatingWebhookConfiguration are called, and the Secret of the certificate begins. */
+  name: string;
   /** Folder with `tls.crt` and `tls.key`; without it the certificate is our own. */
   certDir: string | undefined;
   /** Without the fence: whichever replica comes first makes the certificate. */
@@ -18,21 +20,18 @@ export type WebhookHouse = Readonly<{
   failed: (doing: string, cause: unknown) => void;
 }>;
 
-/** Names of the Service, of the ValidatingWebhookConfiguration, and of the Secret that holds our own certificate. */
-const names = { service: "worktide", configuration: "worktide", secret: "worktide-webhook" } as const;
-
 /** Serves the admission webhook until it is disposed of: with the findings of `worktide check`, and of the cluster around. */
-export function openWebhook({ listen, certDir, kube, api, watches, failed }: WebhookHouse): AsyncDisposable {
+export function openWebhook({ listen, name, certDir, kube, api, watches, failed }: WebhookHouse): AsyncDisposable {
   const stop = new AbortController();
   const { namespace } = kube;
   const view = clusterView(kube, watches);
-  const service = `${names.service}.${namespace}.svc`;
+  const service = `${name}.${namespace}.svc`;
   const certificate =
     certDir === undefined
       ? ownCertificate({
           kube,
-          secret: { namespace, name: names.secret },
-          configuration: names.configuration,
+          secret: { namespace, name: `${name}-webhook` },
+          configuration: name,
           dnsNames: [service, `${service}.cluster.local`],
           wallClock: Date.now,
         })

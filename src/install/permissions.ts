@@ -108,7 +108,7 @@ export const permissions: readonly Permission[] = [
     reach: "watched",
     group: "autoscaling",
     resources: ["horizontalpodautoscalers"],
-    verbs: read,
+    verbs: ["list"],
     why: "Sees that another autoscaler has the same target, and says so.",
     code: ["src/cluster/view.ts"],
   },

@@ -4,6 +4,7 @@ import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { parseAllDocuments } from "yaml";
 import { crdPages } from "../../src/api/crd.ts";
+import { established } from "../support/cluster/established.ts";
 import { noControlPlane } from "../support/control-plane.ts";
 import { namespace, sharedControlPlane } from "../support/shared-control-plane.ts";
 import { badObjects } from "./bad-objects.ts";
@@ -30,7 +31,7 @@ describe("the custom resources on a real API server", { skip }, () => {
     shop = await namespace(plane);
     const definitions = crdPages(api).map(({ text }) => text);
     await plane.kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], definitions.join("---\n"));
-    await plane.kubectl(["wait", "--for=condition=Established", "--timeout=60s", "crd", "-l", "app.kubernetes.io/name=worktide"]);
+    await established(plane);
   });
   after(async () => {
     await shop?.[Symbol.asyncDispose]();

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { createClient } from "@redis/client";
 import type { ScaledWorkerStatus } from "../../src/api/status.ts";
 import type { Access, Thing } from "../support/cluster/access.ts";
+import { established } from "../support/cluster/established.ts";
 import { startRedis } from "../support/redis.ts";
 import { namespace } from "../support/shared-control-plane.ts";
 import { waitFor } from "../support/wait.ts";
@@ -33,7 +34,7 @@ export type Life = Readonly<{
 /** A namespace of a real control plane, a Redis, and `worktide controller` as its users run it. */
 export async function openClusterHouse(plane: Access) {
   await plane.kubectl(["apply", "--server-side", "--force-conflicts", "-k", crds]);
-  await plane.kubectl(["wait", "--for=condition=Established", "crd/scaledworkers.worktide.dev", "--timeout=60s"]);
+  await established(plane);
   const room = await namespace(plane);
   const redis = await startRedis();
   const client = createClient({ url: redis.url }).on("error", () => {});

@@ -11,6 +11,7 @@ import { ownCertificate } from "../../src/kube/webhook-certificate.ts";
 import { freePort } from "../../src/services/free-port.ts";
 import { badObjects } from "../api/bad-objects.ts";
 import { api, type Draft, worker } from "../api/objects.ts";
+import { established } from "../support/cluster/established.ts";
 import { noControlPlane } from "../support/control-plane.ts";
 import { createUser, namespace, sharedControlPlane } from "../support/shared-control-plane.ts";
 import { waitFor } from "../support/wait.ts";
@@ -45,7 +46,7 @@ describe("the webhook on a real API server", { skip }, () => {
     shop = await namespace(plane);
     const definitions = crdPages(api).map(({ text }) => text);
     await plane.kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], definitions.join("---\n"));
-    await plane.kubectl(["wait", "--for=condition=Established", "--timeout=60s", "crd", "-l", "app.kubernetes.io/name=worktide"]);
+    await established(plane);
     const rules = [
       { apiGroups: [""], resources: ["secrets"], verbs: ["create"] },
       { apiGroups: [""], resources: ["secrets"], resourceNames: ["worktide-webhook"], verbs: ["get", "update"] },

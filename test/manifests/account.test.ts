@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
 import { stringify } from "yaml";
 import { openClusterHouse, waitMs } from "../cluster/house.ts";
-import { openAccess } from "../support/cluster/access.ts";
 import { type ControlPlane, noControlPlane, startControlPlane } from "../support/control-plane.ts";
 import { waitFor } from "../support/wait.ts";
 import { type Made, printed, root, specOf } from "./objects.ts";
@@ -27,15 +26,14 @@ async function startAs(plane: ControlPlane, objects: ReadonlyMap<string, Made>) 
   const account = `/api/v1/namespaces/${system}/serviceaccounts/worktide/token`;
   const { status } = await plane.request<{ status: { token: string } }>("POST", account, { spec: { expirationSeconds: 3600 } });
   const dir = await mkdtemp(path.join(tmpdir(), "worktide-account-"));
-  const access = await openAccess(path.join(dir, "kubeconfig"), plane.bin, { ...plane, token: status.token });
+  const kubeconfig = path.join(dir, "kubeconfig");
+  await writeFile(kubeconfig, kubeconfigOf(plane, status.token));
   const env = Object.fromEntries(
     container.env.map(({ name, value = system }) => [name, value.replace(/^0\.0\.0\.0:\d+$/, "127.0.0.1:0")]),
   );
-  // What a pod is told by the files of its account.
-  const inPod = { KUBECONFIG: access.kubeconfig, WORKTIDE_LEASE_NAMESPACE: system };
   const child = spawn(process.execPath, ["src/main.ts", ...container.args], {
     cwd: root,
-    env: { ...process.env, ...env, ...inPod },
+    env: { ...process.env, ...env, KUBECONFIG: kubeconfig },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const said: string[] = [];
@@ -48,10 +46,20 @@ async function startAs(plane: ControlPlane, objects: ReadonlyMap<string, Made>) 
     async [Symbol.asyncDispose]() {
       child.kill("SIGTERM");
       await exited;
-      await access[Symbol.asyncDispose]();
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** What the files of its account tell a pod. As JSON, which is YAML too. */
+function kubeconfigOf({ url, ca }: ControlPlane, token: string): string {
+  const cluster = { server: url, "certificate-authority-data": Buffer.from(ca).toString("base64") };
+  return JSON.stringify({
+    clusters: [{ name: "test", cluster }],
+    users: [{ name: "pod", user: { token } }],
+    contexts: [{ name: "pod", context: { cluster: "test", user: "pod", namespace: system } }],
+    "current-context": "pod",
+  });
 }
 
 const skip = await noControlPlane();
@@ -70,7 +78,14 @@ describe("The controller, with no more rights than the manifests give it,", { sk
   const yaml = (objects: ReadonlyMap<string, Made>) =>
     [...objects.values()].map((object) => stringify(object, { aliasDuplicateObjects: false })).join("---\n");
 
-  it("serves all namespaces: leads, scales, tells; reads a Secret once a namespace lets it", async () => {
+  /** What the API server trusts the webhook by. */
+  const authority = async () => {
+    type Configuration = Made & { webhooks: readonly { clientConfig: { caBundle?: string } }[] };
+    const url = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/worktide";
+    return (await plane.request<Configuration>("GET", url)).webhooks[0]?.clientConfig.caBundle;
+  };
+
+  it("serves all namespaces: leads, scales, makes Jobs, tells; reads a Secret once a namespace lets it", async () => {
     await using house = await openClusterHouse(plane);
     const objects = await printed();
     await apply(objects);
@@ -81,8 +96,14 @@ describe("The controller, with no more rights than the manifests give it,", { sk
     await house.push("mails", 7);
     await house.size("mails", 4);
     await house.reason("mails", "WorkWaiting");
+    await house.worker("jobs", { target: { job: { template: jobTemplate } } });
+    await house.push("jobs", 2);
+    const jobs = async () =>
+      (await plane.request<{ items: object[] }>("GET", `/apis/batch/v1/namespaces/${house.room}/jobs`)).items;
+    await waitFor("a Job", async () => (await jobs()).length > 0, waitMs);
     await waitFor("events", async () => (await house.events("mails")).some(({ reason }) => reason === "ScaledFromZero"), waitMs);
     assert.deepEqual(life.refused(), []);
+    await waitFor("the webhook's certificate", async () => (await authority()) !== undefined, waitMs);
     const leases = `/apis/coordination.k8s.io/v1/namespaces/${system}/leases`;
     const { metadata } = await plane.request("GET", `${leases}/worktide`);
     const [owner] = metadata["ownerReferences"] as readonly { kind: string; name: string }[];
@@ -129,6 +150,12 @@ describe("The controller, with no more rights than the manifests give it,", { sk
     await remove(objects);
   });
 });
+
+const jobTemplate = {
+  spec: {
+    template: { spec: { restartPolicy: "Never", containers: [{ name: "worker", image: "none", imagePullPolicy: "Never" }] } },
+  },
+};
 
 const trigger = (key: string) => ({
   name: "jobs",

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { stringify } from "yaml";
 import { permissions } from "../../src/install/permissions.ts";
+import { established } from "../support/cluster/established.ts";
 import { ApiError, type ControlPlane, noControlPlane, startControlPlane } from "../support/control-plane.ts";
 import { findPackaging } from "../support/packaging.ts";
 import { waitFor } from "../support/wait.ts";
@@ -180,7 +181,7 @@ describe("On a real API server", { skip, timeout: 600_000 }, () => {
     await plane.kubectl(["delete", "--ignore-not-found", "validatingwebhookconfiguration", "worktide"]);
     const before = new Set(await everything());
     await plane.kubectl(["apply", "--server-side", "-f", "-"], install);
-    await plane.kubectl(["wait", "--for=condition=Established", "crd/scaledworkers.worktide.dev", "--timeout=60s"]);
+    await established(plane);
     await plane.kubectl(["apply", "-f", "-"], stringify(worker));
     assert.ok((await everything()).includes("ScaledWorker default/mails"));
     await plane.kubectl(["delete", "-f", "-", "--timeout=120s"], install);

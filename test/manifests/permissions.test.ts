@@ -73,7 +73,8 @@ describe("The controller's permissions", () => {
   });
 
   it("each name code that is there, and stand in the reference", async () => {
-    for (const { code } of permissions) {
+    for (const { code, resources } of permissions) {
+      assert.ok(code.length > 0, `${resources.join(", ")}: which code needs it?`);
       for (const file of code) assert.ok(await exists(path.join(root, file)), file);
     }
     assert.equal(await readFile(path.join(root, "docs/reference/permissions.md"), "utf8"), permissionsPage());

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { JobTarget } from "../../src/api/resolve.ts";
 import { createJobTarget } from "../../src/targets/job.ts";
+import { established } from "../support/cluster/established.ts";
 import { type ControlPlane, noControlPlane, startControlPlane } from "../support/control-plane.ts";
 import { change, never, openRig, waitFor, waitMs } from "./cluster-rig.ts";
 
@@ -43,7 +44,7 @@ describe("Jobs as a target", { skip: await noControlPlane() }, () => {
     plane = await startControlPlane();
     const crds = new URL("../../manifests/crds", import.meta.url).pathname;
     await plane.kubectl(["apply", "--server-side", "-k", crds]);
-    await plane.kubectl(["wait", "--for=condition=Established", "crd/scaledworkers.worktide.dev", "--timeout=60s"]);
+    await established(plane);
   });
   after(() => plane?.stop());
 
