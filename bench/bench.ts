@@ -7,6 +7,7 @@ import { cpus, loadavg, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { Bench, Context } from "./context.ts";
+import { controller } from "./controller.ts";
 import { decisions } from "./decide.ts";
 import { digits, markdown, type Table } from "./figures.ts";
 import { kube } from "./kube.ts";
@@ -15,7 +16,7 @@ import { churn, memory } from "./memory.ts";
 import { startRedis } from "./redis.ts";
 import { rounds } from "./rounds.ts";
 
-const benches: Readonly<Record<string, Bench>> = { latency, rounds, decisions, memory, churn, kube };
+const benches: Readonly<Record<string, Bench>> = { latency, rounds, decisions, memory, churn, kube, controller };
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { quick: { type: "boolean", default: false }, repeats: { type: "string", default: "2" } },

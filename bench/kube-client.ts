@@ -1,10 +1,11 @@
 // The client of the API server alone, for bench/kube.ts: `node kube-client.ts FOLDER PORT`, the folder as that of a
 // ServiceAccount in a pod. It lists, follows all ScaledWorkers, and prints a JSON line when it has them, and one when as
 // many changes as stand in the environment were seen.
+
+import { scaledWorkerKind as scaledWorkers } from "../src/cluster/kinds.ts";
 import { createClient } from "../src/kube/client.ts";
 import type { KubeObject } from "../src/kube/kube.ts";
 import { watchList } from "../src/kube/watch-list.ts";
-import { scaledWorkers } from "./kube.ts";
 
 const changes = Number(process.env["CHANGES"]);
 const [root = "", port = ""] = process.argv.slice(2);

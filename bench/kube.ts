@@ -4,6 +4,7 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { scaledWorkerKind } from "../src/cluster/kinds.ts";
 import { createClient, type KubeClient } from "../src/kube/client.ts";
 import { isKubeError, type Kind } from "../src/kube/kube.ts";
 import { type ControlPlane, startControlPlane } from "../test/support/control-plane.ts";
@@ -11,13 +12,6 @@ import { startProxy } from "../test/support/proxy.ts";
 import type { Bench } from "./context.ts";
 import { digits, median } from "./figures.ts";
 import { usageOf } from "./proc.ts";
-
-export const scaledWorkers: Kind = {
-  apiVersion: "worktide.dev/v1alpha1",
-  kind: "ScaledWorker",
-  plural: "scaledworkers",
-  namespaced: true,
-};
 
 type Figures = Readonly<{
   objects: number;
@@ -36,7 +30,7 @@ export const kube: Bench = async ({ quick, repeats, say }) => {
   await using plane = await startControlPlane();
   await plane.kubectl(["apply", "--server-side", "-k", manifests]);
   await using admin = await createClient({ access: { kubeconfig: [plane.kubeconfig] }, userAgent: "worktide-bench" });
-  await served(admin);
+  await served(admin, scaledWorkerKind);
   const rows: (readonly string[])[] = [];
   let made = 0;
   for (const objects of quick ? [0, 1_000] : [0, 1_000, 10_000]) {
@@ -61,10 +55,10 @@ export const kube: Bench = async ({ quick, repeats, say }) => {
   ];
 };
 
-async function served(admin: KubeClient): Promise<void> {
+export async function served(admin: KubeClient, kind: Kind): Promise<void> {
   for (;;) {
     try {
-      await admin.list({ kind: scaledWorkers });
+      await admin.list({ kind });
       return;
     } catch {
       await pause(100);
@@ -82,13 +76,13 @@ async function make(admin: KubeClient, from: number, count: number): Promise<voi
       replicas: { min: 0, max: 50 },
       triggers: [{ name: "main", connection: "main", redis, goal }],
     };
-    await admin.create(scaledWorkers, { metadata, spec });
+    await admin.create(scaledWorkerKind, { metadata, spec });
   };
   await eachOf(count, (i) => one(from + i));
 }
 
 /** A few at a time, each until it is done: on a busy machine calls end at their deadline. */
-async function eachOf(count: number, work: (index: number) => Promise<unknown>): Promise<void> {
+export async function eachOf(count: number, work: (index: number) => Promise<unknown>): Promise<void> {
   let next = 0;
   const some = async () => {
     for (let index = next++; index < count; index = next++) {
@@ -123,7 +117,7 @@ async function measure(plane: ControlPlane, admin: KubeClient, objects: number):
   const { rssMiB } = usageOf(child.pid ?? 0);
   const connections = proxy.dials();
   const body = { metadata: { annotations: { at: String(Date.now()) } } };
-  const ref = (index: number) => ({ kind: scaledWorkers, namespace: "default", name: `pool-${index}` });
+  const ref = (index: number) => ({ kind: scaledWorkerKind, namespace: "default", name: `pool-${index}` });
   await eachOf(changes, (index) => admin.patch(ref(index), { type: "merge", body }));
   const doneAt = Date.now();
   const lagMs = changes === 0 ? Number.NaN : Math.max(0, (await next()).at - doneAt);
