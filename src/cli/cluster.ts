@@ -18,7 +18,7 @@ import { type Access, findAccess } from "../kube/access.ts";
 import { createClient } from "../kube/client.ts";
 import { createEvents } from "../kube/events.ts";
 import { fenced } from "../kube/fenced.ts";
-import type { Kind } from "../kube/kube.ts";
+import { isKubeError, type Kind } from "../kube/kube.ts";
 import { contend } from "../kube/lease.ts";
 import { createReferences, type References } from "../kube/references.ts";
 import { createStatusWriter } from "../kube/status.ts";
@@ -56,8 +56,11 @@ export async function startController(options: ClusterOptions, world: World): Pr
   const { config, log } = options;
   const { namespaces } = config;
   await using stack = new AsyncDisposableStack();
-  const onProblem = (cause: unknown) =>
+  const onProblem = (cause: unknown) => {
+    // Whoever has lost the lease has what was under way refused: the leader does it.
+    if (isKubeError(cause, "NotLeader")) return;
     log.warn({ reason: cause instanceof Error ? cause.message : String(cause) }, "API server");
+  };
   const client = stack.use(await connect(config, onProblem, world));
   const identity = config.identity ?? world.env["POD_NAME"] ?? hostname();
   const leaseNamespace = config.leaseNamespace ?? client.namespace;
