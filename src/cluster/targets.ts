@@ -44,14 +44,16 @@ export function createTargets(house: TargetsHouse): Targets {
     { key, namespace, name }: ScaledWorker,
     ref: Readonly<{ apiVersion: string; kind: string; name: string }>,
   ) => {
-    const size = house.status(key)?.size;
     const target = createScaleTarget({
       ref: { ...ref, namespace },
       kube,
       watches,
-      ...(size && { memory: { replicas: size.replicas, ...(size.zeroBy !== undefined && { zeroBy: size.zeroBy }) } }),
+      memory: () => {
+        const { replicas, zeroBy } = house.status(key)?.size ?? {};
+        return replicas === undefined ? undefined : { replicas, ...(zeroBy !== undefined && { zeroBy }) };
+      },
       beforeZero: async (memory) => {
-        const body = { status: { size: memory } };
+        const body = { status: { size: { ...memory, zeroBy: null } } };
         await kube.patch(
           { kind: scaledWorkerKind, namespace, name },
           { type: "merge", body },

@@ -29,7 +29,13 @@ export interface SizeKeeper {
 }
 
 export function createSizeKeeper(
-  options: Readonly<{ title: string; clock: () => number; memory: ScaleMemory; notice: (notice: TargetNotice) => void }>,
+  options: Readonly<{
+    title: string;
+    clock: () => number;
+    /** What is remembered outside of this process just now. */
+    memory: () => ScaleMemory | undefined;
+    notice: (notice: TargetNotice) => void;
+  }>,
 ): SizeKeeper {
   const { title, clock, memory, notice } = options;
   let uid: string | undefined;
@@ -42,7 +48,7 @@ export function createSizeKeeper(
   /** Another object under the same name is another target: nothing that is known of the old one counts. */
   const meet = (next: string) => {
     if (uid !== undefined) notice({ reason: "TargetReplaced", message: `${title} was deleted and made anew` });
-    foreign = uid === undefined ? { ...untouched, ...memory } : untouched;
+    foreign = uid === undefined ? { ...untouched, ...memory() } : untouched;
     uid = next;
     changedAt = clock();
     ahead = undefined;
@@ -58,6 +64,18 @@ export function createSizeKeeper(
     doubted = undefined;
     if (ours || before === undefined) return;
     notice({ reason: "ScaledByOther", message: `${foreign.by} scaled ${title} from ${before} to ${replicas}` });
+  };
+
+  /**
+   * Where another process leads, its zero looks like anybody's: but it has been remembered, and before it was written.
+   * Who has written here itself knows better.
+   */
+  const believe = () => {
+    if (foreign.zeroBy === undefined || foreign.ours !== undefined) return;
+    const kept = memory();
+    if (kept?.replicas !== 0 || kept.zeroBy !== undefined) return;
+    const { zeroBy: _, ...rest } = foreign;
+    foreign = rest;
   };
 
   const took: SizeKeeper["took"] = (before, outcome) => {
@@ -84,6 +102,7 @@ export function createSizeKeeper(
       if (ahead !== undefined && !isOlder(object.resourceVersion, ahead.resourceVersion)) ahead = undefined;
       if (ahead !== undefined) return ahead;
       settle(object.replicas, object.setBy);
+      believe();
       return { replicas: object.replicas, resourceVersion: object.resourceVersion };
     },
     foreign: () => foreign,

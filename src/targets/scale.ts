@@ -15,8 +15,8 @@ export type ScaleTargetOptions = Readonly<{
   watches: TargetWatches;
   /** Asked right before each write. */
   fence?: Fence;
-  /** What an earlier process remembered. */
-  memory?: ScaleMemory;
+  /** What an earlier process remembered, or the one that leads. */
+  memory?: () => ScaleMemory | undefined;
   /**
    * Keeps that we are about to write 0, so that it is not taken for somebody else's wish after a crash. Nothing is
    * written when it rejects.
@@ -43,7 +43,7 @@ const patienceMs = 60_000;
  * that were chosen: see {@link removeThenWrite}. Disposing leaves the target as it is.
  */
 export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
-  const { ref, kube, watches, fence, memory = {}, beforeZero, notice = () => {} } = options;
+  const { ref, kube, watches, fence, memory = () => undefined, beforeZero, notice = () => {} } = options;
   const { clock } = watches;
   const title = `${ref.kind} ${ref.name}`;
   const sizes = createSizeKeeper({ title, clock, memory, notice });
@@ -163,7 +163,8 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
 
   return {
     title,
-    pool,
+    // Whether a zero is anybody's may turn out without a change of the target.
+    pool: () => (pool()?.limit?.reason === "Paused" ? look() : pool()),
     trouble: findTrouble,
     onChange: teller.onChange,
     apply,

@@ -8,9 +8,11 @@ import type { TargetNotice } from "../../src/targets/target.ts";
 const byKubectl = { manager: "kubectl", declares: false };
 const byManifest = { manager: "argocd", declares: true };
 
-function keeper(memory: ScaleMemory = {}) {
+function keeper(remembered: ScaleMemory = {}) {
   const notices: TargetNotice[] = [];
   const time = { now: 1000 };
+  const kept = { memory: remembered };
+  const memory = () => kept.memory;
   const sizes = createSizeKeeper({
     title: "Deployment mails",
     clock: () => time.now,
@@ -21,7 +23,7 @@ function keeper(memory: ScaleMemory = {}) {
     const object = { uid: "u1", generation: 1, leaving: false, rolling: false, ...changes };
     return sizes.see({ ...object, replicas, resourceVersion: String(resourceVersion) }).replicas;
   };
-  return { sizes, see, notices, time };
+  return { sizes, see, notices, time, kept };
 }
 
 describe("the size in force", () => {
@@ -133,6 +135,22 @@ describe("zero", () => {
     held.see(1, 11);
     assert.equal(held.sizes.foreign().zeroBy, undefined);
   });
+});
+
+test("a zero of the process that leads is no wish of anybody for one that stands by (I30)", () => {
+  const { sizes, see, kept } = keeper({ replicas: 3 });
+  see(3, 10);
+  see(0, 11);
+  assert.equal(sizes.foreign().zeroBy, "somebody", "as long as nothing else is known");
+  kept.memory = { replicas: 0 };
+  see(0, 11);
+  assert.equal(sizes.foreign().zeroBy, undefined);
+  kept.memory = { replicas: 3 };
+  see(3, 12);
+  see(0, 13);
+  kept.memory = { replicas: 0, zeroBy: "somebody" };
+  see(0, 13);
+  assert.equal(sizes.foreign().zeroBy, "somebody");
 });
 
 test("three of our changes turned back within 10 minutes are a conflict, which ends by itself (row 14, I16)", () => {

@@ -77,7 +77,7 @@ describe("a Deployment as a target", { skip: await noControlPlane() }, () => {
       because: "set to zero by somebody: raise it to go on",
     });
     assert.deepEqual(notices, [{ reason: "ScaledByOther", message: "somebody scaled Deployment mails from 2 to 0" }]);
-    const again = rig.open("mails", { memory: target.memory() });
+    const again = rig.open("mails", { memory: target.memory });
     await again.until("the zero", ({ limit }) => limit?.reason === "Paused");
     await plane.kubectl(["-n", rig.room, "scale", "deployment/mails", "--replicas=1"]);
     for (const each of [again, { target, until, notices }]) {
