@@ -23,9 +23,11 @@ export async function setQuiet(
 ): Promise<void> {
   const ask = { fleet, name: node.name, until: monotonicMs() + patienceMs, signal };
   let now = await consuming(ask);
-  const had = fleet.quieted.get(node.name);
-  // Kept from the moment on that it may take effect. After a restart of ours only the trigger's own queues are known.
-  const queues = on ? [...new Set([...(had ?? []), ...now])] : (had ?? fallback);
+  const had = fleet.quieted.get(node.name) ?? [];
+  const known = on ? [...new Set([...had, ...now])] : had;
+  // Kept from the moment on that it may take effect. Of one that was quieted in an earlier session of ours only the
+  // trigger's own queues are known: with none it would stay, for ever, and be seen on no queue.
+  const queues = known.length > 0 ? known : fallback;
   fleet.quieted.set(node.name, queues);
   node.queues = queues;
   if (!on) node.quiet = false;

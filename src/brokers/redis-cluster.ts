@@ -32,6 +32,7 @@ export async function openCluster(
   };
   return {
     client,
+    warning: nodes.any()?.link.warning,
     lost: nodes.lost,
     destroy: nodes.destroy,
     [Symbol.asyncDispose]: async () => nodes.destroy(),

@@ -39,6 +39,17 @@ export async function readIdentity(send: Send): Promise<() => Promise<Identity>>
   };
 }
 
+/**
+ * Why jobs may vanish from this server by themselves. Undefined where nothing speaks for it, or where the user may not ask.
+ * Policies that evict only keys with an expiry take locks of BullMQ: then jobs run twice.
+ */
+export async function evictionWarning(send: Send): Promise<string | undefined> {
+  const memory = await info(send, "memory");
+  const policy = field(memory, "maxmemory_policy") ?? "noeviction";
+  if (policy === "noeviction" || Number(field(memory, "maxmemory") ?? 0) === 0) return undefined;
+  return `Redis removes keys when its memory is full, and jobs or their locks with them: set \`maxmemory-policy\` to 'noeviction' (found '${policy}')`;
+}
+
 async function info(send: Send, section: string): Promise<string> {
   try {
     return String(await send(["INFO", section]));

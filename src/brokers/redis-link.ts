@@ -3,7 +3,7 @@ import { BrokerError, type Problem } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
 import { formatHostPort } from "./host-port.ts";
 import type { RedisValue } from "./redis-client.ts";
-import { type Identity, readIdentity } from "./redis-identity.ts";
+import { evictionWarning, type Identity, readIdentity } from "./redis-identity.ts";
 import { redisProblem } from "./redis-problem.ts";
 import type { RedisAddress } from "./redis-settings.ts";
 import { type Tls, tlsOptions } from "./tls.ts";
@@ -15,6 +15,8 @@ export interface Link {
   /** The server tells of changes of the keys that were read. */
   readonly tracking: boolean;
   readonly lost: Promise<Problem>;
+  /** Why jobs may vanish from it. */
+  readonly warning: string | undefined;
   /** Rejects with ErrorReply where Redis answered with an error, with BrokerError where the connection failed. */
   send(words: readonly string[]): Promise<RedisValue>;
   /** Role and identity of the data, asked for once per flush. */
@@ -121,11 +123,14 @@ async function connect(options: LinkOptions, socket: SocketOptions, tracking: bo
     const readEpoch = options.sentinel ? undefined : readIdentity(send);
     // The first answer may fail before it, and then nobody waits for this one: a rejection that nobody sees ends the process.
     readEpoch?.catch(() => {});
+    const warning = options.sentinel ? undefined : evictionWarning(send);
+    warning?.catch(() => {});
     await abortable(firstAnswer(send), signal);
     return {
       address: formatHostPort(options.address),
       tracking,
       lost,
+      warning: await (warning && abortable(warning, signal)),
       send,
       identity: readEpoch ? await abortable(readEpoch, signal) : async () => ({ role: "unknown", epoch: "" }),
       async subscribe(pattern, listener, until) {

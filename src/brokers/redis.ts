@@ -80,6 +80,7 @@ async function openBehindSentinel(
 function sessionOf(link: Link, client: RedisReader): Session<RedisReader> {
   return {
     client,
+    warning: link.warning,
     lost: link.lost,
     destroy: () => link.destroy(),
     // Nothing of ours is worth waiting for: reads only.

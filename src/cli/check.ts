@@ -18,21 +18,27 @@ export async function checkCommand({ file, json, connect }: CheckFlags, world: W
   const parsed = readDeclared(file, world);
   const { findings, workers, connections } = parsed;
   const errors = findings.filter(isError).length;
-  const answers = connect === true && errors === 0 ? await connectAll(parsed, world) : [];
+  const { answers, warnings } =
+    connect === true && errors === 0 ? await connectAll(parsed, world) : { answers: [], warnings: [] };
   if (json === true) {
     const counts = { workers: workers.length, connections: connections.length };
-    world.stdout.write(`${JSON.stringify({ version: 1, findings, ...counts, answers }, null, 2)}\n`);
+    world.stdout.write(`${JSON.stringify({ version: 1, findings, ...counts, answers, warnings }, null, 2)}\n`);
   } else {
     for (const finding of findings) world.stdout.write(`${findingText(finding)}\n`);
     for (const { worker, trigger, ok, text } of answers) world.stdout.write(`${ok ? "✔" : "✖"} ${worker}, ${trigger}: ${text}\n`);
+    for (const { connection, text } of warnings) world.stdout.write(`! ${connection}: ${text}\n`);
     const found = `fine: ${plural(workers.length, "ScaledWorker")}, ${plural(connections.length, "QueueConnection")}`;
     world.stdout.write(`${file}: ${errors === 0 ? (silence(answers) ?? found) : plural(errors, "error")}\n`);
   }
   return errors === 0 && answers.every(({ ok }) => ok) ? 0 : 3;
 }
 
+/** What may go wrong with a connection though it answers. */
+type Warning = Readonly<{ connection: string; text: string }>;
+type Answers = Readonly<{ answers: readonly Answer[]; warnings: readonly Warning[] }>;
+
 /** Reads every trigger once. */
-async function connectAll({ workers, connections }: Parsed, world: World): Promise<readonly Answer[]> {
+async function connectAll({ workers, connections }: Parsed, world: World): Promise<Answers> {
   const byType = new Map(brokers.map((broker) => [broker.type, broker]));
   await using observer = createObserver({ brokers: byType, clock: world.now, random: Math.random });
   const house = {
@@ -40,7 +46,7 @@ async function connectAll({ workers, connections }: Parsed, world: World): Promi
     connections: new Map(connections.map((connection) => [connection.key, connection])),
     readers: secretReaders(world.env),
   };
-  return await Promise.all(
+  const answers = await Promise.all(
     workers.flatMap((worker) =>
       worker.triggers.map(async (trigger) => {
         const { name, scaler, query, intervalMs } = trigger;
@@ -51,6 +57,10 @@ async function connectAll({ workers, connections }: Parsed, world: World): Promi
       }),
     ),
   );
+  const warnings = observer
+    .connections()
+    .flatMap(({ name, warning }) => (warning === undefined ? [] : [{ connection: name, text: warning }]));
+  return { answers, warnings };
 }
 
 /** Whether some triggers gave no reading: a file that is fine can name what is not there. */

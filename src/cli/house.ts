@@ -65,13 +65,18 @@ export async function openHouse(options: HouseOptions, world: World): Promise<Ho
   const byType = new Map(brokers.map((broker) => [broker.type, broker]));
   const failed = (doing: string, cause: unknown) => log.error({ doing, err: cause }, "something failed");
 
+  const warned = new Map<string, string>();
   const observer = createObserver({
     brokers: byType,
     clock: world.now,
     random: Math.random,
-    onConnection: ({ name, up, problem }) => {
+    onConnection: ({ name, up, problem, warning }) => {
       if (up) log.info({ connection: name }, "connected");
-      else log.warn({ connection: name, problem: problem?.kind, reason: problem?.message }, "connection is down");
+      if (warning !== undefined && warned.get(name) !== warning) {
+        warned.set(name, warning);
+        log.warn({ connection: name, reason: warning }, "jobs may be lost");
+      }
+      if (!up) log.warn({ connection: name, problem: problem?.kind, reason: problem?.message }, "connection is down");
     },
     onRound: ({ connection, ms }) => metrics.round(connection, ms),
     onFault: failed,

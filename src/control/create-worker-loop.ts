@@ -119,9 +119,15 @@ class Loop implements WorkerLoop {
     if (tap === undefined) return;
     if (seen.changed || house.inFull) history.read(tap);
     house.observed(history.worker, tap.trigger, seen);
-    if (!seen.changed) return;
+    if (!seen.changed && !this.isNews(index, seen)) return;
     this.wokenAt ??= seen.wokenAt;
     this.ask();
+  }
+
+  /** The same as before, of a trigger that was not known (read too long ago) when it was last decided: known again. */
+  private isNews(index: number, { observation }: Observed) {
+    const state = this.history.last?.triggers[index]?.state;
+    return observation.failure === undefined && state !== undefined && state !== "known";
   }
 
   /** Several readings of one batch, or a reading and a pool change, make one turn. */

@@ -88,6 +88,8 @@ export type ConnectionSnapshot = Readonly<{
   lastRoundMs?: number;
   lastRoundAt?: string;
   problem?: Readonly<{ kind: ProblemKind; message: string; since: string }>;
+  /** What may go wrong with it though it answers. */
+  warning?: string;
 }>;
 
 /** Where the web takes what it shows. Nothing is asked for while nobody looks. */

@@ -82,6 +82,8 @@ export type Observation = Readonly<{
 /** A live connection to one address with one credential. */
 export interface Session<Client> extends AsyncDisposable {
   readonly client: Client;
+  /** What may go wrong with this service though it answers, and the way out: one sentence. Found out when it was dialled. */
+  readonly warning?: string | undefined;
   /** Settles once, when the connection is of no more use. Never rejects. */
   readonly lost: Promise<Problem>;
   /** Drops the connection at once, waiting for nothing: what is asked on it fails. */

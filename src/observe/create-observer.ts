@@ -125,11 +125,13 @@ function createFaults(clock: () => number, onFault: ObserverOptions["onFault"]):
 
 function stateOf({ source, rounds }: Shared): ConnectionState {
   const problem = rounds.problem();
+  const warning = rounds.warning();
   return {
     name: source.name,
     type: source.type,
     up: rounds.up(),
     ...(problem === undefined ? {} : { problem }),
+    ...(warning === undefined ? {} : { warning }),
     triggers: rounds.size(),
     ...rounds.figures(),
   };

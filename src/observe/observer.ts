@@ -59,6 +59,8 @@ export type ConnectionState = Readonly<{
   type: string;
   up: boolean;
   problem?: Problem & { since: number };
+  /** What may go wrong with it though it answers: the session says so. */
+  warning?: string;
   triggers: number;
   /** Rounds and reads so far; duration of the last round, ms. */
   rounds: number;

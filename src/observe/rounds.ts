@@ -25,6 +25,7 @@ export interface Rounds {
   size(): number;
   up(): boolean;
   problem(): (Problem & { since: number }) | undefined;
+  warning(): string | undefined;
   /** See Observer.checkSettings. */
   checkSettings(): void;
   figures(): Readonly<{ rounds: number; lastRoundMs?: number; lastRoundAt?: number }>;
@@ -152,6 +153,7 @@ export function createRounds(broker: AnyBroker, source: () => ConnectionSource, 
     up: () => connection.link() !== undefined,
     checkSettings: () => connection.checkSettings(),
     problem: connection.problem,
+    warning: () => connection.link()?.session.warning,
     figures: () => ({ rounds, ...last }),
     async close() {
       for (const watched of [...groups.all()]) remove(watched);

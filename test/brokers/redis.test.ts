@@ -81,9 +81,18 @@ describe("a Redis broker", () => {
     assert.ok("value" in third && third.epoch === first.epoch, "another connection sees the same data");
   });
 
+  it("warns of a server that removes keys by itself, and of no other", async () => {
+    await using session = await open({ url: redis.url });
+    assert.equal(session.warning, undefined);
+    await using bounded = await startRedis({ args: ["--maxmemory", "30mb", "--maxmemory-policy", "noeviction"] });
+    await using careful = await open({ url: bounded.url });
+    assert.equal(careful.warning, undefined);
+  });
+
   it("gives another epoch once Redis has evicted keys", async () => {
     await using own = await startRedis({ args: ["--maxmemory", "3mb", "--maxmemory-policy", "allkeys-lru"] });
     await using session = await open({ url: own.url });
+    assert.match(session.warning ?? "", /set `maxmemory-policy` to 'noeviction' \(found 'allkeys-lru'\)$/);
     const first = await oneAnswer(session.client, "q");
     for (let i = 0; i < 60; i++) await redisCommand(own.port, "SET", `fill:${i}`, "x".repeat(100_000));
     const second = await oneAnswer(session.client, "q");

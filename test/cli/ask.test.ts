@@ -107,6 +107,12 @@ describe("asking a running worktide", { timeout: 600_000 }, () => {
     const good = await house.ask(["check", "-f", house.file, "--connect"]);
     assert.equal(good.code, 0, good.stdout);
     assert.match(good.stdout, new RegExp(`✔ default/${name}, ${name}: `));
+    assert.doesNotMatch(good.stdout, /^!/m);
+    await house.client.sendCommand(["CONFIG", "SET", "maxmemory-policy", "allkeys-lru", "maxmemory", "1gb"]);
+    const risky = await house.ask(["check", "-f", house.file, "--connect"]);
+    assert.equal(risky.code, 0, risky.stdout);
+    assert.match(risky.stdout, /^! default\/main: .*set `maxmemory-policy` to 'noeviction' \(found 'allkeys-lru'\)$/m);
+    await house.client.sendCommand(["CONFIG", "SET", "maxmemory-policy", "noeviction", "maxmemory", "0"]);
     const other = await openHouse();
     await using _ = other;
     await other.write(other.connection(), other.pool(other.nameOf("bad"), { min: 5, max: 3 }));

@@ -99,10 +99,10 @@ export function fakeWatching(time: Time, quiets = false) {
   const refreshes: (() => Partial<Reading> | undefined)[] = [];
   let refused = new Set<string>();
   let last: Partial<Reading> = {};
-  const take = (fields: Partial<Reading>, changed: boolean) => {
+  const take = (fields: Partial<Reading>, changed: boolean, ageMs = 0) => {
     last = fields;
     reads += 1;
-    const at = time.now();
+    const at = time.now() - ageMs;
     readAt = at;
     observation = { reading: { waiting: 0, running: 0, epoch: "e1", sampledAt: at, ...fields }, sentAt: at };
     for (const listener of listeners) listener({ observation, readId: reads, sentAt: at, receivedAt: at, changed });
@@ -115,8 +115,8 @@ export function fakeWatching(time: Time, quiets = false) {
     refuse: (...ids: readonly string[]) => {
       refused = new Set(ids);
     },
-    /** A new reading. */
-    read: (fields: Partial<Reading>, changed = true) => take(fields, changed),
+    /** A new reading, of so long ago. */
+    read: (fields: Partial<Reading>, changed = true, ageMs = 0) => take(fields, changed, ageMs),
     fail: () => {
       readAt = time.now();
       observation = {

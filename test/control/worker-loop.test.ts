@@ -35,6 +35,16 @@ describe("the loop of one worker", () => {
     assert.deepEqual(sizes(), ["0>7"]);
   });
 
+  it("decides on a reading that is the same as before, where that one was too old to decide on", async (t) => {
+    const { source, sizes, time } = begin(t, { rules: { staleAfterMs: 5000 } });
+    source.read({ waiting: 7 }, true, 10_000);
+    await time.settle();
+    assert.deepEqual(sizes(), []);
+    source.read({ waiting: 7 }, false);
+    await time.settle();
+    assert.deepEqual(sizes(), ["0>7"]);
+  });
+
   it("has one change under way at most, and decides on what came meanwhile right after it", async (t) => {
     const { source, crew, sizes, time } = begin(t);
     const first = Promise.withResolvers<Applied | undefined>();

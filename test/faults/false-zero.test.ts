@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { startRedis } from "../support/redis.ts";
+import { waitFor } from "../support/wait.ts";
 import { listOf } from "./support/pools.ts";
 import { backlog, calm } from "./support/scenario.ts";
 import { type Stage, setStage } from "./support/stage.ts";
@@ -107,6 +108,24 @@ suite("An answer of zero that is not the truth lowers nothing", { concurrency: 4
     });
     await stage.sees("backlog", undefined);
     await stage.settles("backlog", 3);
+    await stage.judge();
+  });
+
+  test("a server that may evict is told of once, and however often it is dialled (row 32)", async () => {
+    const redisArgs = ["--maxmemory", "100mb", "--maxmemory-policy", "volatile-lru"];
+    await using stage = await setStage({ pools: [backlog, calm], redisArgs });
+    await stage.settles("backlog", 3);
+    await stage.fault({ fault: "cut", ...onMain, readable: true }, async () => {
+      for (let round = 0; round < 3; round++) {
+        const before = stage.proxy.dials();
+        stage.proxy.cut();
+        await waitFor("it to dial again", () => stage.proxy.dials() > before);
+        await stage.sees("backlog", undefined);
+      }
+    });
+    const told = stage.life().said.filter((line) => line.includes("maxmemory-policy"));
+    assert.equal(told.length, 1, told.join("\n"));
+    assert.match(told[0] ?? "", /"level":"warn".*"connection":"default\/main".*found 'volatile-lru'/);
     await stage.judge();
   });
 

@@ -40,7 +40,7 @@ suite("Worktide itself is killed, stopped and starved", { concurrency: 3 }, () =
   });
 
   test("killed at its first request to Redis, its second, its third …: the same jobs are done, once, by as many (row 38)", async () => {
-    await using stage = await setStage({ pools: [pool("mails", { max: 4 }), calm], constants: { ...strict, orphanMs: 90_000 } });
+    await using stage = await setStage({ pools: [pool("mails", { max: 4 }), calm], constants: strict });
     for (let k = 1; k <= 12; k++) {
       await stage.enqueue("mails", 3, 200);
       await stage.killAtRequest(k);

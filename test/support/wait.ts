@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 
 /** What no test needs unless something is wrong, on a machine however busy, ms: waiting long costs nothing where all is well. */
-export const patienceMs = 60_000;
+export const patienceMs = 120_000;
 
 /** Waits until a condition holds, looked at every 10 ms; throws with its name when it does not within `ms`. */
 export async function waitFor(what: string, holds: () => boolean | Promise<boolean>, ms = patienceMs): Promise<void> {

@@ -167,7 +167,7 @@ function unhurried(lines: readonly Line[]): Partial<Constants> {
   const lagMs = Math.max(0, ...looks.map((t, index) => t - (looks[index - 1] ?? t) - 100));
   return {
     ...{ isolation: 0.7, lookMs: 100, slackMs: 1000 + 2 * lagMs },
-    ...{ writeMs: 10_000 + 3 * lagMs, transitionMs: 8000 + 3 * lagMs, orphanMs: 15_000 + 3 * lagMs },
+    ...{ writeMs: 10_000 + 3 * lagMs, transitionMs: 8000 + 3 * lagMs, orphanMs: 15_000 + 3 * lagMs, downMs: 2 * patienceMs },
   };
 }
 

@@ -133,7 +133,11 @@ export function noJobLost(history: History): Violation[] {
     const signalledAt = told.get(start.worker);
     const goneAt = gone.get(start.worker);
     if (end !== undefined || signalledAt === undefined || goneAt === undefined) return [];
-    const byOthers = history.faults.some(({ line, from }) => line.member === start.worker && from <= goneAt && from >= start.t);
+    // Another one may have killed it: it, or whomever of its pool.
+    const byOthers = history.faults.some(({ line, from, to }) => {
+      if (line.member !== undefined) return line.member === start.worker && from <= goneAt && from >= start.t;
+      return line.worker === poolOf(start.worker) && from <= goneAt && goneAt <= to;
+    });
     if (byOthers || start.t > goneAt) return [];
     return [
       {

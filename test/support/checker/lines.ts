@@ -98,6 +98,8 @@ export type Constants = Readonly<{
   transitionMs: number;
   /** How long workers may outlive a killed worktide that does not come back. */
   orphanMs: number;
+  /** How long it may take until the next worktide is there, where there is one. */
+  downMs: number;
   /** Share of the planned reads that the triggers of healthy connections get during a fault of another. */
   isolation: number;
   /** How often the observers of the test look: what they miss is the machine's doing, and is no fault of ours. */
@@ -119,6 +121,7 @@ export const defaults: Constants = {
   epochHoldMs: 60_000,
   transitionMs: 3000,
   orphanMs: 5000,
+  downMs: 5000,
   isolation: 0.95,
   lookMs: 200,
   slackMs: 150,

@@ -121,14 +121,15 @@ function signalsHit(history: History, worker: string): Violation[] {
 }
 
 function nobodyIsForgotten(history: History, worker: string): Violation[] {
-  const { orphanMs, transitionMs } = history.constants;
+  const { orphanMs, downMs, transitionMs } = history.constants;
   const procs = history.of("proc");
   return procs.flatMap((exit, index) => {
     if (exit.event !== "exit") return [];
     const next = procs.slice(index + 1).find(({ event }) => event === "ready");
-    if (next === undefined || next.t - exit.t > orphanMs) {
-      const orphan = aliveAt(history, worker, exit.t + orphanMs, next?.t);
-      return orphan === undefined ? [] : [forgotten(orphan, `outlived worktide by more than ${orphanMs} ms`)];
+    const graceMs = next === undefined ? orphanMs : downMs;
+    if (next === undefined || next.t - exit.t > graceMs) {
+      const orphan = aliveAt(history, worker, exit.t + graceMs, next?.t);
+      return orphan === undefined ? [] : [forgotten(orphan, `outlived worktide by more than ${graceMs} ms`)];
     }
     const taken = new Set(
       history
