@@ -1,15 +1,18 @@
 import { createClient } from "@redis/client";
 import { Queue } from "bullmq";
+import { waitFor } from "../support/wait.ts";
 import type { OpenStage } from "./stage.ts";
 import { redis } from "./workloads.ts";
 
 /** What a worker wrote of one job. */
-type Line = Readonly<{ kind: string; job: string; worker: string }>;
+type Line = Readonly<{ kind: string; t: string; job: string; worker: string }>;
 /** The jobs of a journal, in the order in which they were begun, ended, and cut off. */
 export type Journal = Readonly<Record<"begun" | "ended" | "killed", readonly Line[]>>;
 export type Room = Awaited<ReturnType<typeof openRoom>>;
 
 type Pods = { items: readonly { status: { containerStatuses?: readonly { ready: boolean }[] } }[] };
+
+type Size = Readonly<{ at: bigint; replicas: number }>;
 
 /** A namespace with a Redis of its own, which this process reaches too. */
 export async function openRoom(stage: OpenStage) {
@@ -41,8 +44,21 @@ export async function openRoom(stage: OpenStage) {
       const { items } = await stage.json<Pods>("get", "pods", "-n", name, "-l", `app=${app}`);
       return items.filter(({ status }) => status.containerStatuses?.every((each) => each.ready)).length;
     },
-    journal: async (of: string): Promise<Journal> => {
-      const text = await stage.kubectl(["exec", "-n", name, "redis", "--", "sh", "-c", `cat /journal/${of} || true`]);
+    /** The sizes that a Deployment was given, from now on, with the time of each on the clock of `process.hrtime.bigint`. */
+    sizes: async (app: string): Promise<readonly Size[]> => {
+      const sizes: Size[] = [];
+      stage.watch(name, `deployment/${app}`, (object) => {
+        const { spec } = object as { spec: { replicas?: number } };
+        const replicas = spec.replicas ?? 0;
+        if (sizes.at(-1)?.replicas !== replicas) sizes.push({ at: process.hrtime.bigint(), replicas });
+      });
+      await waitFor(`the first sight of ${app}`, () => sizes.length > 0, 30_000);
+      return sizes;
+    },
+    /** What the workers of a Deployment wrote. */
+    journal: async (app: string): Promise<Journal> => {
+      const file = `/journal/${name}-${app}`;
+      const text = await stage.kubectl(["exec", "-n", name, "redis", "--", "sh", "-c", `cat ${file} 2>/dev/null || true`]);
       const lines = text.split("\n").filter((line) => line !== "");
       const all = lines.map((line) => JSON.parse(line) as Line);
       const those = (kind: string) => all.filter((line) => line.kind === kind);

@@ -62,9 +62,14 @@ export function workers(
   command: readonly string[],
   { journal, replicas = 0, graceSeconds = 90, env = {} }: WorkerOptions,
 ): object {
-  const settings = { REDIS_URL: "redis://redis:6379/0", WORKTIDE_TEST_JOURNAL: `/journal/${name}`, ...env };
+  const settings = { REDIS_URL: "redis://redis:6379/0", ...env };
   const worker = container("worker", command, settings);
-  const podName = { name: "WORKTIDE_WORKER_ID", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } };
+  const field = (path: string) => ({ valueFrom: { fieldRef: { fieldPath: path } } });
+  const named = [
+    { name: "WORKTIDE_WORKER_ID", ...field("metadata.name") },
+    { name: "NAMESPACE", ...field("metadata.namespace") },
+    { name: "WORKTIDE_TEST_JOURNAL", value: `/journal/$(NAMESPACE)-${name}` },
+  ];
   return {
     apiVersion: "apps/v1",
     kind: "Deployment",
@@ -75,7 +80,7 @@ export function workers(
       template: {
         metadata: { labels: { app: name } },
         spec: {
-          containers: [{ ...worker, env: [...worker.env, podName] }],
+          containers: [{ ...worker, env: [...worker.env, ...named] }],
           volumes: volumes(journal),
           terminationGracePeriodSeconds: graceSeconds,
         },
@@ -85,8 +90,30 @@ export function workers(
 }
 
 export const bullmqCommand = ["node", "bullmq-worker.mjs"] as const;
-/** One process a pod, named after it: `-n` is what Celery tells others of itself. */
+/** One process a pod, named after it. */
 export const celeryCommand = [
   ...["sh", "-c"],
-  "exec python3 -m celery -A tasks worker -n celery@$WORKTIDE_WORKER_ID --concurrency 1 --prefetch-multiplier 1 --loglevel INFO",
+  "exec python3 -m celery -A tasks worker -n $WORKTIDE_WORKER_ID@%h --concurrency 1 --prefetch-multiplier 1 --loglevel INFO",
 ] as const;
+
+/** The connection `main` to the Redis of a namespace, named as the controller finds it. */
+export const connection = (namespace: string): object => ({
+  apiVersion: "worktide.dev/v1alpha1",
+  kind: "QueueConnection",
+  metadata: { name: "main" },
+  spec: { redis: { url: `redis://redis.${namespace}:6379/0` } },
+});
+
+/** Sizes the Deployment of its name between 0 and `max`: a pod a job, quick to shrink, read every 30 s where nothing wakes it. */
+export const scaledWorker = (name: string, queue: object, max: number): object => ({
+  apiVersion: "worktide.dev/v1alpha1",
+  kind: "ScaledWorker",
+  metadata: { name },
+  spec: {
+    target: { kind: "Deployment", name },
+    replicas: { min: 0, max },
+    triggers: [{ name: "jobs", connection: "main", ...queue, goal: { jobsPerReplica: 1 }, every: "30s" }],
+    scaleDown: { cooldown: "1s" },
+    behavior: { scaleDown: { stabilizationWindowSeconds: 0 } },
+  },
+});
