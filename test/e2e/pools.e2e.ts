@@ -48,47 +48,49 @@ for (const { kind, name, command, queue, add } of pools) {
     after(() => room?.[Symbol.asyncDispose]());
 
     const becomes = (size: number) => waitFor(`${size} replicas`, () => sizes.at(-1)?.replicas === size, WAIT_MS);
-    const accounts = async () => {
-      const { begun, ended, killed } = await room.journal(name);
-      return { begun: begun.length, ended: ended.length, killed: killed.length, first: begun[0] };
-    };
 
-    it("goes from zero to its largest size in one write, and back to zero when all is done", async (t) => {
+    it("goes from zero to its largest size at once, and back to zero when all is done", async (t) => {
       const added = process.hrtime.bigint();
       await add(room, 1000, 12);
       await becomes(max);
-      await waitFor("the end of all jobs", async () => (await accounts()).ended === 12, WAIT_MS);
+      await waitFor("the end of all jobs", async () => (await room.journal(name)).ended.length >= 12, WAIT_MS);
       await becomes(0);
-      assert.deepEqual(
-        sizes.slice(0, 2).map(({ replicas }) => replicas),
-        [0, max],
-      );
-      const { begun, killed, first } = await accounts();
-      assert.deepEqual({ begun, killed }, { begun: 12, killed: 0 });
-      const after = (at: bigint | undefined) => `${Number((at ?? 0n) - added) / 1e6} ms`;
-      t.diagnostic(
-        `written ${after(sizes[1]?.at)} after the first was added, first job begun ${after(BigInt(first?.t ?? 0))} after`,
-      );
+      const up = sizes.findIndex(({ replicas }) => replicas === max);
+      // Celery's producer sends one after the other: the first may be seen alone.
+      assert.ok(kind === "BullMQ" ? up === 1 : up <= 2, `sizes ${sizes.map(({ replicas }) => replicas)}`);
+      const { begun, ended, killed } = await room.journal(name);
+      assert.deepEqual([begun.length, ended.length, killed.length], [12, 12, 0]);
+      const after = (at: bigint) => `${Number(at - added) / 1e6} ms`;
+      const [written, first] = [sizes[1]?.at ?? 0n, BigInt(begun[0]?.t ?? 0)];
+      t.diagnostic(`written ${after(written)} after the first was added, first job begun ${after(first)} after`);
     });
 
     it("never takes a worker with a job in hand, however often the pool shrinks around it", async () => {
-      const before = await accounts();
+      const earlier = await room.journal(name);
       await add(room, LONG_MS, 1);
-      await waitFor("the begin of the long job", async () => (await accounts()).begun === before.begun + 1, WAIT_MS);
-      const from = sizes.length;
+      await waitFor(
+        "the begin of the long job",
+        async () => (await room.journal(name)).begun.length > earlier.begun.length,
+        WAIT_MS,
+      );
+      const long = (await room.journal(name)).begun[earlier.begun.length];
+      const end = async () => (await room.journal(name)).ended.find(({ job }) => job === long?.job);
       let short = 0;
-      for (let burst = 0; burst < 3; burst++, short += 6) {
+      while (!(await end())) {
         await add(room, 300, 6);
+        short += 6;
         await becomes(max);
-        await becomes(1);
+        await waitFor("a smaller pool", () => (sizes.at(-1)?.replicas ?? max) < max, WAIT_MS);
       }
-      assert.equal((await accounts()).ended, before.ended + short, "the long job still runs");
-      await waitFor("the end of the long job", async () => (await accounts()).ended === before.ended + short + 1, WAIT_MS);
       await becomes(0);
-      const { begun, killed } = await accounts();
-      assert.deepEqual({ begun, killed }, { begun: before.begun + short + 1, killed: 0 });
-      const shrunk = sizes.slice(from).filter(({ replicas }) => replicas === 1).length;
-      assert.ok(shrunk >= 3, `it shrank ${shrunk} times around the job`);
+      const { begun, ended, killed } = await room.journal(name);
+      const all = earlier.begun.length + 1 + short;
+      assert.deepEqual([begun.length, ended.length, killed], [all, all, []]);
+      const inHand = [BigInt(long?.t ?? 0), BigInt((await end())?.t ?? 0)] as const;
+      const shrunk = sizes.filter(
+        ({ at, replicas }, i) => at > inHand[0] && at < inHand[1] && replicas < (sizes[i - 1]?.replicas ?? 0),
+      );
+      assert.ok(shrunk.length > 0, "the pool shrank while the job was in hand");
     });
   });
 }

@@ -104,7 +104,7 @@ export const connection = (namespace: string): object => ({
   spec: { redis: { url: `redis://redis.${namespace}:6379/0` } },
 });
 
-/** Sizes the Deployment of its name between 0 and `max`: a pod a job, quick to shrink, read every 30 s where nothing wakes it. */
+/** Sizes the Deployment of its name between 0 and `max`: a pod a job, quick to shrink, read every 5 s where nothing wakes it. */
 export const scaledWorker = (name: string, queue: object, max: number): object => ({
   apiVersion: "worktide.dev/v1alpha1",
   kind: "ScaledWorker",
@@ -112,7 +112,7 @@ export const scaledWorker = (name: string, queue: object, max: number): object =
   spec: {
     target: { kind: "Deployment", name },
     replicas: { min: 0, max },
-    triggers: [{ name: "jobs", connection: "main", ...queue, goal: { jobsPerReplica: 1 }, every: "30s" }],
+    triggers: [{ name: "jobs", connection: "main", ...queue, goal: { jobsPerReplica: 1 }, every: "5s" }],
     scaleDown: { cooldown: "1s" },
     behavior: { scaleDown: { stabilizationWindowSeconds: 0 } },
   },
