@@ -104,6 +104,8 @@ describe("The controller, with no more rights than the manifests give it,", { sk
     await waitFor("events", async () => (await house.events("mails")).some(({ reason }) => reason === "ScaledFromZero"), waitMs);
     assert.deepEqual(life.refused(), []);
     await waitFor("the webhook's certificate", async () => (await authority()) !== undefined, waitMs);
+    const url = life.said.map((line) => /"url":"(http[^"]+)"/.exec(line)?.[1]).find((found) => found !== undefined);
+    assert.match(await (await fetch(`${url}/metrics`)).text(), /^worktide_leader 1$/m);
     const leases = `/apis/coordination.k8s.io/v1/namespaces/${system}/leases`;
     const { metadata } = await plane.request("GET", `${leases}/worktide`);
     const [owner] = metadata["ownerReferences"] as readonly { kind: string; name: string }[];
