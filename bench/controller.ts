@@ -98,7 +98,6 @@ async function measure({ plane, admin, redis }: House, workers: number, restMs: 
   using _ = { [Symbol.dispose]: () => void child.kill() };
   const url = Promise.withResolvers<string>();
   createInterface({ input: child.stderr }).on("line", (line) => {
-    console.error(line.slice(0,600));
     const found = /"url":"(http[^"]+)"/.exec(line)?.[1];
     if (found !== undefined) url.resolve(found);
   });
