@@ -102,7 +102,10 @@ async function load(files: readonly string[], context: string | undefined): Prom
     one.loadFromFile(file);
     // As kubectl merges: of two with one name the first counts. The library would refuse them.
     one.clusters = one.clusters.filter(({ name }) => config.getCluster(name) === null);
-    one.users = one.users.filter(({ name }) => config.getUser(name) === null);
+    const tokenFiles = await tokenFilesOf(file);
+    one.users = one.users
+      .filter(({ name }) => config.getUser(name) === null)
+      .map((user) => ({ ...user, ...tokenFiles.get(user.name) }));
     one.contexts = one.contexts.filter(({ name }) => config.getContextObject(name) === null);
     config.mergeConfig(one, Boolean(config.currentContext));
   }
@@ -113,6 +116,20 @@ async function load(files: readonly string[], context: string | undefined): Prom
   }
   if (!config.getCurrentCluster()) throw new Error(`${from}: the context must name a cluster that is in it`);
   return config;
+}
+
+/** By user: the library reads such files for pods, but drops the field `tokenFile` of a kubeconfig. */
+async function tokenFilesOf(file: string): Promise<ReadonlyMap<string, Readonly<{ authProvider: object }>>> {
+  const { parse } = await import("yaml");
+  type Users = Readonly<{ users?: readonly Readonly<{ name: string; user?: Readonly<{ tokenFile?: string }> }>[] }>;
+  const { users = [] } = parse(await readFile(file, "utf8")) as Users;
+  return new Map(
+    users.flatMap(({ name, user }) => {
+      if (!user?.tokenFile) return [];
+      const tokenFile = path.resolve(path.dirname(file), user.tokenFile);
+      return [[name, { authProvider: { name: "tokenFile", config: { tokenFile } } }]];
+    }),
+  );
 }
 
 async function credentialsOf(config: Kubeconfig): Promise<Credentials> {

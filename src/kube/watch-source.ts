@@ -57,9 +57,9 @@ export function createSource<T extends KubeObject, Slim>(options: SourceOptions<
   let staleSince: number | undefined;
   let listing: Promise<void> | undefined;
 
-  function take(object: T): void {
+  function put(object: T, by: "take" | "change"): void {
     try {
-      store.take(object, slim(object));
+      store[by](object, slim(object));
     } catch (error) {
       onProblem(error); // one object that cannot be read must not hide the others
     }
@@ -90,7 +90,7 @@ export function createSource<T extends KubeObject, Slim>(options: SourceOptions<
       if (isOlder(listVersion, knownBefore)) refuseOld(listVersion, knownBefore);
       for (const object of page.items) {
         keys.add(keyOf(object.metadata));
-        take(object);
+        put(object, "take");
       }
     }
     finish(keys, listVersion);
@@ -127,7 +127,7 @@ export function createSource<T extends KubeObject, Slim>(options: SourceOptions<
     hear();
     failures = 0;
     if (type === "DELETED") store.drop(object);
-    else if (type !== "BOOKMARK") take(object);
+    else if (type !== "BOOKMARK") put(object, "change");
     advance(object.metadata.resourceVersion);
   }
 

@@ -13,8 +13,10 @@ export type Changed<Slim> = (key: string, now: Slim | undefined, was: Slim | und
  */
 export type WatchStore<Slim> = Readonly<{
   held: ReadonlyMap<string, Held<Slim>>;
-  /** `slim` undefined: it is left out. */
+  /** Out of a list. `slim` undefined: it is left out. */
   take(object: KubeObject, slim: Slim | undefined): void;
+  /** Out of a watch: news only where it is later than the last whole list. */
+  change(object: KubeObject, slim: Slim | undefined): void;
   drop(object: KubeObject): void;
   /** A whole list was taken: what is not among `keys` and not newer than the list is gone. */
   keepOnly(keys: ReadonlySet<string>, listVersion: string): void;
@@ -25,6 +27,9 @@ export function createWatchStore<Slim>(changed: Changed<Slim>): WatchStore<Slim>
   const held = new Map<string, Held<Slim>>();
   /** Version of its end, by uid: an object that only left the selection may come back with a later one. */
   const gone = new Map<string, string>();
+
+  /** Version of the last whole list. */
+  let floor = "0";
 
   function bury(uid: string, version: string): void {
     gone.delete(uid);
@@ -39,18 +44,23 @@ export function createWatchStore<Slim>(changed: Changed<Slim>): WatchStore<Slim>
     changed(key, undefined, had.slim);
   }
 
+  function take(object: KubeObject, slim: Slim | undefined): void {
+    const { uid, resourceVersion: version } = object.metadata;
+    const key = keyOf(object.metadata);
+    const had = held.get(key);
+    const before = had?.version ?? gone.get(uid);
+    if (before !== undefined && !isOlder(before, version)) return;
+    if (had && (had.uid !== uid || slim === undefined)) remove(key, had, version);
+    if (slim === undefined) return;
+    held.set(key, { uid, version, slim });
+    changed(key, slim, had?.uid === uid ? had.slim : undefined);
+  }
+
   return {
     held,
-    take(object, slim) {
-      const { uid, resourceVersion: version } = object.metadata;
-      const key = keyOf(object.metadata);
-      const had = held.get(key);
-      const before = had?.version ?? gone.get(uid);
-      if (before !== undefined && !isOlder(before, version)) return;
-      if (had && (had.uid !== uid || slim === undefined)) remove(key, had, version);
-      if (slim === undefined) return;
-      held.set(key, { uid, version, slim });
-      changed(key, slim, had?.uid === uid ? had.slim : undefined);
+    take,
+    change(object, slim) {
+      if (isOlder(floor, object.metadata.resourceVersion)) take(object, slim);
     },
     drop(object) {
       const { uid, resourceVersion: version } = object.metadata;
@@ -60,11 +70,13 @@ export function createWatchStore<Slim>(changed: Changed<Slim>): WatchStore<Slim>
       if (!isOlder(version, had.version)) remove(key, had, version);
     },
     keepOnly(keys, listVersion) {
+      floor = listVersion;
       for (const [key, had] of held) {
         if (!keys.has(key) && !isOlder(listVersion, had.version)) remove(key, had, listVersion);
       }
     },
     clear() {
+      floor = "0";
       gone.clear();
       for (const [key, had] of held) {
         held.delete(key);

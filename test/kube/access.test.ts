@@ -96,6 +96,8 @@ describe("credentials", () => {
       args: ["-e", `console.log(${JSON.stringify(status)})`],
     };
     await ask({ kubeconfig: [await kubeconfig(api, { user: { exec }, name: "exec" })] });
+    await writeFile(path.join(folder, "token-file"), "test-token\n");
+    await ask({ kubeconfig: [await kubeconfig(api, { user: { tokenFile: "token-file" }, name: "file" })] });
     await using strict = await startFakeApi({ byCertificate: true });
     const user = { "client-certificate-data": btoa(certificate), "client-key-data": btoa(privateKey) };
     await ask({ kubeconfig: [await kubeconfig(strict, { user })] });
