@@ -13,10 +13,20 @@ import { digits, markdown, type Table } from "./figures.ts";
 import { kube } from "./kube.ts";
 import { latency } from "./latency.ts";
 import { churn, memory } from "./memory.ts";
+import { rabbit } from "./rabbitmq.ts";
 import { startRedis } from "./redis.ts";
 import { rounds } from "./rounds.ts";
 
-const benches: Readonly<Record<string, Bench>> = { latency, rounds, decisions, memory, churn, kube, controller };
+const benches: Readonly<Record<string, Bench>> = {
+  latency,
+  rounds,
+  decisions,
+  memory,
+  churn,
+  kube,
+  controller,
+  rabbitmq: rabbit,
+};
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { quick: { type: "boolean", default: false }, repeats: { type: "string", default: "2" } },

@@ -48,7 +48,7 @@ export const rabbitSettings = z
       .meta({ must: "must be amqp://host:port/vhost, or amqps:// for TLS" })
       .optional()
       .describe(
-        "Address without a password; `amqps://` turns TLS on. The path is the virtual host (`%2F` and none: `/`). " +
+        "Address without a password; `amqps://` turns TLS on. The path is the virtual host (`%2F`, a second slash, and none: `/`). " +
           "Example: `amqp://rabbitmq.shop:5672/shop`.",
       ),
     urlFrom: secretReference()
@@ -156,11 +156,14 @@ export function addressOf(settings: RabbitSettings): RabbitAddress {
 
 type ParsedUrl = Readonly<{ node: HostPort; tls: boolean; vhost: string; login?: Login }>;
 
-/** `amqp[s]://[user:password@]host[:port][/vhost]`, RabbitMQ's URI specification; query parameters are refused. */
+/**
+ * `amqp[s]://[user:password@]host[:port][/vhost]`, RabbitMQ's URI specification; a virtual host may begin with a slash, as
+ * Celery's users write it (`amqp://rabbitmq//`). Query parameters are refused.
+ */
 export function parseUrl(text: string): ParsedUrl | undefined {
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);
-  const path = /^(?:\/([^/]*))?$/.exec(url.pathname);
+  const path = /^(?:\/(\/?[^/]*))?$/.exec(url.pathname);
   if (!/^amqps?:$/.test(url.protocol) || url.hostname === "" || !path || url.search !== "" || url.hash !== "") return undefined;
   const [vhost, username, password] = [path[1] ?? "", url.username, url.password].map(decodePart);
   if (vhost === undefined || username === undefined || password === undefined) return undefined;

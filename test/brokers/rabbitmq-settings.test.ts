@@ -11,6 +11,8 @@ describe("settings of RabbitMQ", () => {
       ["amqp://rabbit", { node, tls: false, vhost: "/" }],
       ["amqp://rabbit/", { node, tls: false, vhost: "/" }],
       ["amqp://rabbit/%2F", { node, tls: false, vhost: "/" }],
+      ["amqp://rabbit//", { node, tls: false, vhost: "/" }],
+      ["amqp://rabbit//shop", { node, tls: false, vhost: "/shop" }],
       ["amqp://rabbit/a%2Fb", { node, tls: false, vhost: "a/b" }],
       ["amqps://u:p%40%3A%2F@[::1]:7/shop", { node: { host: "::1", port: 7 }, tls: true, vhost: "shop", login }],
       ["amqps://rabbit", { node: { host: "rabbit", port: 5671 }, tls: true, vhost: "/" }],
