@@ -1,5 +1,5 @@
 import { appName, type InstallOptions, labelsOf, type Manifest, serviceAccountOf } from "./manifest.ts";
-import { type PolicyRule, type Reach, rulesOf, secretRules } from "./permissions.ts";
+import { type PolicyRule, rulesOf, secretRules } from "./permissions.ts";
 
 const rbac = "rbac.authorization.k8s.io/v1";
 const rbacGroup = "rbac.authorization.k8s.io";
@@ -35,9 +35,8 @@ export function servedAccess(options: InstallOptions): readonly Manifest[] {
       secrets === "none" ? [role(options, secretsName, secretRules("all"))] : granted(options, secretsName, ofSecrets);
     return [...granted(options, appName, rulesOf(["watched", "cluster"])), ...grantable, ...aggregatedRoles(options)];
   }
-  const reaches: readonly Reach[] = ["watched"];
   return namespaces.flatMap((namespace) => [
-    ...granted(options, `${appName}-workers`, rulesOf(reaches), namespace),
+    ...granted(options, `${appName}-workers`, rulesOf(["watched"]), namespace),
     ...(ofSecrets.length === 0 ? [] : granted(options, secretsName, ofSecrets, namespace)),
   ]);
 }
