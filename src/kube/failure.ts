@@ -27,7 +27,8 @@ export function lossOf(error: unknown, { doing, write }: Deed, why: "timedOut" |
   if (error instanceof KubeError) return error;
   const cause = error instanceof LostExchange ? error.cause : error;
   if (cause instanceof KubeError) return cause;
-  const sent = error instanceof LostExchange && error.sent;
+  // An answer that is no JSON comes from something in between, after it was sent.
+  const sent = error instanceof LostExchange ? error.sent : error instanceof SyntaxError;
   const [reason, text] = {
     timedOut: ["Timeout", "no answer within the deadline"],
     aborted: ["Aborted", "ended by us"],

@@ -54,11 +54,15 @@ export function createLinks({ login, userAgent, clock, onProblem }: LinkOptions)
   /** The lease has a gate of its own: it has its own rhythm, and must not wait for the dice of others. */
   const gates = { shared: createGate(clock), lease: createGate(clock) };
   let sockets: Sockets | undefined;
+  let current: Credentials | undefined;
 
   /** Requests that are on their way end well; nothing new goes there. */
   const retire = (dispatcher: Dispatcher) => void dispatcher.close().catch(onProblem);
 
-  function socketsFor({ server, tls, proxy }: Credentials): Sockets {
+  function socketsFor(credentials: Credentials): Sockets {
+    if (sockets && current === credentials) return sockets;
+    current = credentials;
+    const { server, tls, proxy } = credentials;
     const key = createHash("sha256")
       .update(JSON.stringify([server.origin, proxy, tls]))
       .digest("hex");

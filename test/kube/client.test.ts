@@ -97,6 +97,14 @@ describe("a write whose answer is lost (row 21)", () => {
     await Promise.all(held);
   });
 
+  it("has an unknown outcome when something in between answers with a page", async () => {
+    await using rig = await createRig();
+    const { kube, api } = rig;
+    api.set(() => ({ page: "<html>signed in</html>" }));
+    assert.equal((await failureOf(kube.create(configMaps, configMap("a")))).outcome, "unknown");
+    assert.equal(api.requests.length, 1);
+  });
+
   it("repeats a read until it is answered", async () => {
     await using rig = await createRig();
     const { kube, api } = rig;

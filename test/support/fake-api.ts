@@ -21,6 +21,8 @@ export type Fault =
   | Readonly<{ status: number; headers?: Readonly<Record<string, string>>; reason?: string; message?: string }>
   /** It is done, and the answer says otherwise, or never comes. */
   | Readonly<{ doneThen: number | "lost" }>
+  /** Nothing is done, and this is answered with 200. */
+  | Readonly<{ page: string }>
   /** The socket is cut before anything is done. */
   | "cut"
   /** It is done after so many ms; `Infinity`: never. */
@@ -88,6 +90,7 @@ export async function startFakeApi(options: FakeApiOptions = {}): Promise<FakeAp
     if (!byCertificate && seen.headers.authorization !== `Bearer ${token()}`) return refuse(response, { status: 401 });
     const fault = judge(seen);
     if (fault === "cut") return cut(request);
+    if (fault && "page" in fault) return void response.end(fault.page);
     if (fault && "status" in fault) return refuse(response, fault);
     if (fault && "answer" in fault) return respond(response, 200, fault.answer);
     if (fault && "afterMs" in fault) {
