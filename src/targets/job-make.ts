@@ -77,7 +77,7 @@ export function createJobMaker(kube: Kube, target: JobTarget, owner: JobOwner, f
           { lane: "lower", uid: job.uid, propagation: "Background", ...fenced },
         );
       } catch (cause) {
-        if (!isKubeError(cause, "NotFound", "Conflict")) throw cause;
+        if (!isKubeError(cause, "NotFound")) throw cause;
       }
     },
   };

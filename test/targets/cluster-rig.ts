@@ -9,7 +9,7 @@ import { namespace } from "../support/shared-control-plane.ts";
 import { waitFor } from "../support/wait.ts";
 
 /** Bound of every wait: other tests run on the same two cores. */
-const waitMs = 60_000;
+const waitMs = 180_000;
 
 export type PodThing = {
   metadata: { name: string; uid: string; deletionTimestamp?: string; labels: Record<string, string>; creationTimestamp: string };

@@ -105,7 +105,7 @@ describe("Jobs as a target", { skip: await noControlPlane() }, () => {
     target.onChange(() => told++);
     await rig.phase("mails-1-1", "Succeeded");
     await rig.existing(1);
-    assert.ok(told > 0);
+    await waitFor("it to be told", () => told > 0, waitMs);
     assert.deepEqual(await target.apply(change(1, 2), never), { size: 2 });
     assert.deepEqual(await rig.names(), ["mails-1-1", "mails-1-2", "mails-2-1"]);
   });
@@ -161,7 +161,7 @@ describe("Jobs as a target", { skip: await noControlPlane() }, () => {
     let told = 0;
     rig.target.onChange(() => told++);
     await waitFor("one more to be allowed", () => rig.target.pool()?.limit?.most === 1, waitMs);
-    assert.ok(told > 0, "it says so by itself");
+    await waitFor("it to say so by itself", () => told > 0, waitMs);
     await rig.target.apply(change(0, 1), never);
     await rig.phase("mails-1-2", "Succeeded");
     await waitFor("the end of it", () => rig.target.pool()?.limit === undefined && rig.target.trouble() === undefined, waitMs);
@@ -209,7 +209,7 @@ describe("Jobs as a target", { skip: await noControlPlane() }, () => {
     await using rig = await openJobs();
     await rig.target.apply(change(0, 2), never);
     await plane.request("DELETE", `${rig.workers}/mails`);
-    await waitFor("none left", async () => (await rig.list()).length === 0, 120_000);
+    await waitFor("none left", async () => (await rig.list()).length === 0, waitMs);
     await rig.existing(0);
   });
 });

@@ -70,7 +70,7 @@ describe("targets of other kinds", { skip: await noControlPlane() }, () => {
     assert.equal(target.trouble()?.reason, "TargetNotFound");
     await using second = await crewKind(plane, rig.room);
     await second.create("mails", 3);
-    await waitFor("the new one", () => target.pool()?.wanted === 3, 120_000);
+    await waitFor("the new one", () => target.pool()?.wanted === 3, waitMs);
     assert.equal(target.trouble(), undefined);
     assert.equal((await target.apply(change(3, 4), never)).size, 4);
   });

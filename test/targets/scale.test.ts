@@ -25,7 +25,7 @@ describe("a Deployment as a target", { skip: await noControlPlane() }, () => {
     assert.equal(rig.writes().length, 1);
     await rig.runAll(4);
     await until("4 ready", ({ ready, existing }) => ready === 4 && existing === 4);
-    assert.ok(told > 0);
+    await waitFor("it to be told", () => told > 0, waitMs);
     assert.equal(target.trouble(), undefined);
     assert.equal(target.title, "Deployment mails");
     const { members = [] } = target.pool() ?? {};
