@@ -4,6 +4,7 @@ import { QueueKeys } from "bullmq/dist/esm/classes/queue-keys.js";
 import { z } from "zod";
 import { duration } from "../src/api/duration.ts";
 import { text } from "../src/api/fields.ts";
+import { monotonicMs } from "../src/brokers/clock.ts";
 import type { RedisReader, ScriptAnswer, ScriptQuery } from "../src/brokers/redis-client.ts";
 import type { Reading, Result, Scaler, Worker } from "../src/core/contract.ts";
 import { holdersCap, type QueueNumbers, queueScript } from "./bullmq/script.ts";
@@ -40,6 +41,7 @@ export const bullmq: Scaler<Query, RedisReader> = {
 
   async read(client, queries, signal) {
     if (queries.length === 0) return [];
+    const at = monotonicMs();
     const questions = queries.map(asQuestion);
     const waitKeys = questions.map(({ keys }) => keys[0] ?? "");
     // In one flush, and who is there comes first: a worker that arrives in between is not named, so not taken for idle.
@@ -50,7 +52,7 @@ export const bullmq: Scaler<Query, RedisReader> = {
     learnNodes(client, waitKeys, answers);
     const names = queries.map(({ prefix, queue }) => connectionName(prefix, queue));
     const workers = present && workersByQueue(present, new Set(names));
-    return queries.map((query, i) => toResult(query, answers[i], workers?.get(names[i] ?? "")));
+    return queries.map((query, i) => toResult(query, answers[i], workers?.get(names[i] ?? ""), at));
   },
 
   wake(client, query, hint, signal) {
@@ -70,12 +72,12 @@ function asQuestion(query: Query): ScriptQuery {
   return { keys: keysOf(query, scriptKeys), args: [...keysOf(query, [""]), query.lookAhead, holdersCap] };
 }
 
-function toResult(query: Query, answer: ScriptAnswer | undefined, present: Present | undefined): Result {
+function toResult(query: Query, answer: ScriptAnswer | undefined, present: Present | undefined, sampledAt: number): Result {
   if (answer === undefined) return { problem: { kind: "internal", message: "the queue was left out of the answer" } };
   if ("problem" in answer) return answer;
   const numbers = answer.value as unknown as QueueNumbers;
   const [, ready, due, dueSoon, active, oldestMs, , , , , , , added, asleep] = numbers;
-  const { workers, lost } = attribute(numbers, present, answer.sampledAt);
+  const { workers, lost } = attribute(numbers, present, sampledAt);
   return {
     reading: {
       waiting: ready + due + lost,
@@ -86,7 +88,7 @@ function toResult(query: Query, answer: ScriptAnswer | undefined, present: Prese
       ...(added >= 0 && { enqueued: added, finished: Math.max(0, added - ready - active - asleep) }),
       ...(workers && { workers }),
       epoch: answer.epoch,
-      sampledAt: answer.sampledAt,
+      sampledAt,
     },
   };
 }

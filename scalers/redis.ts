@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { duration } from "../src/api/duration.ts";
 import { cel, exactlyOne, setOf, text } from "../src/api/fields.ts";
+import { monotonicMs } from "../src/brokers/clock.ts";
 import type { RedisReader, ScriptAnswer, ScriptQuery } from "../src/brokers/redis-client.ts";
 import type { Reading, Result, Scaler, Worker } from "../src/core/contract.ts";
 import { type KeyNumbers, redisScript } from "./redis/script.ts";
@@ -91,8 +92,14 @@ export const redis: Scaler<Query, RedisReader> = {
   }),
 
   async read(client, queries, signal) {
-    const answers = await client.evaluate(redisScript, asQuestions(queries), signal);
-    return answers.map(toResult);
+    const asked = askedOf(queries);
+    const { answers: before, results } = asked;
+    const at = monotonicMs();
+    const answers = await client.evaluate(redisScript, asked.questions, signal);
+    if (answers === before) return results;
+    asked.answers = answers;
+    asked.results = answers.map((answer, i) => (answer === before[i] && results[i]) || toResult(answer, at));
+    return asked.results;
   },
 
   wake(client, query, hint, signal) {
@@ -101,15 +108,18 @@ export const redis: Scaler<Query, RedisReader> = {
   },
 };
 
-/** By the list of queries, which stays the same from round to round. */
-const asked = new WeakMap<readonly Query[], readonly ScriptQuery[]>();
+type Asked = { readonly questions: readonly ScriptQuery[]; answers: readonly ScriptAnswer[]; results: readonly Result[] };
 
-function asQuestions(queries: readonly Query[]): readonly ScriptQuery[] {
-  const known = asked.get(queries);
-  if (known !== undefined) return known;
-  const questions = queries.map(asQuestion);
-  asked.set(queries, questions);
-  return questions;
+/** What was asked and answered last, by the list of queries, which stays the same from round to round. */
+const lastAsked = new WeakMap<readonly Query[], Asked>();
+
+function askedOf(queries: readonly Query[]): Asked {
+  let asked = lastAsked.get(queries);
+  if (asked === undefined) {
+    asked = { questions: queries.map(asQuestion), answers: [], results: [] };
+    lastAsked.set(queries, asked);
+  }
+  return asked;
 }
 
 function asQuestion({ list, stream, sortedSet, set, hash }: Query): ScriptQuery {
@@ -126,24 +136,24 @@ function asSortedSet({ key, upTo, upToScore, unit, lookAhead }: NonNullable<Quer
   return { keys: [key], args: upToScore === undefined ? ["sortedSet"] : ["sortedSet", upToScore] };
 }
 
-function toResult(answer: ScriptAnswer): Result {
+function toResult(answer: ScriptAnswer, at: number): Result {
   if ("problem" in answer) return answer;
-  const { epoch, sampledAt } = answer;
+  const { epoch } = answer;
   const value = answer.value as KeyNumbers;
-  if (typeof value === "number") return { reading: { waiting: value, epoch, sampledAt } };
+  if (typeof value === "number") return { reading: { waiting: value, epoch } };
   if (typeof value === "string") return { problem: { kind: "missing", message: value } };
   if (!Array.isArray(value)) return { problem: { kind: "invalid", message: `the count is ${value}, which is no number` } };
   const [waiting, dueSoon, running, oldestMs, enqueued, finished, consumers] = value;
   const reading: Reading = {
     waiting,
     epoch,
-    sampledAt,
+    sampledAt: at,
     ...(dueSoon !== null && { dueSoon }),
     ...(running !== null && { running }),
     ...(oldestMs !== null && { oldestMs: Math.max(0, oldestMs) }),
     ...(enqueued !== null && { enqueued }),
     ...(finished !== null && finished >= 0 && { finished }),
-    ...(consumers !== null && { workers: workersOf(consumers, sampledAt) }),
+    ...(consumers !== null && { workers: workersOf(consumers, at) }),
   };
   return { reading };
 }

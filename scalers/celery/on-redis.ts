@@ -22,6 +22,7 @@ export async function readOnRedis(
   queries: readonly Query[],
   signal: AbortSignal,
 ): Promise<readonly Result[]> {
+  const at = monotonicMs();
   const shared = new Map(queries.map((query) => [shareKey(query), query]));
   const [lists, unacked, fleets] = await Promise.all([
     client.evaluate(listsScript, queries.map(listsQuestion), signal),
@@ -30,7 +31,7 @@ export async function readOnRedis(
   ]);
   const held = new Map([...shared.keys()].map((key, i) => [key, unacked[i]]));
   const ask = async (query: Query, i: number) =>
-    toResult(client, query, lists[i], held.get(shareKey(query)), fleets.get(query.keyPrefix), signal);
+    toResult(client, query, lists[i], held.get(shareKey(query)), fleets.get(query.keyPrefix), at, signal);
   return await Promise.all(queries.map(ask));
 }
 
@@ -73,6 +74,7 @@ async function toResult(
   lists: ScriptAnswer | undefined,
   unacked: ScriptAnswer | undefined,
   fleet: Fleet | undefined,
+  sampledAt: number,
   signal: AbortSignal,
 ): Promise<Result> {
   if (lists === undefined || unacked === undefined)
@@ -100,7 +102,7 @@ async function toResult(
       ...inHand,
       ...(ready.oldestMs >= 0 && { oldestMs: Math.round(ready.oldestMs) }),
       epoch: lists.epoch,
-      sampledAt: Math.min(lists.sampledAt, unacked.sampledAt),
+      sampledAt,
     },
   };
 }

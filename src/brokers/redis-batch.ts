@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { ErrorReply } from "@redis/client";
 import { BrokerError, type Problem } from "../core/contract.ts";
-import { monotonicMs } from "./clock.ts";
 import type { RedisValue, Script, ScriptAnswer, ScriptQuery } from "./redis-client.ts";
 import type { Identity } from "./redis-identity.ts";
 import type { Link } from "./redis-link.ts";
@@ -20,13 +19,20 @@ const MAX_SIZE = 500;
 /** Chunks under way at once: below the client's limit of commands. */
 const WINDOW = 500;
 
-/** The outcome of one query; {@link answerOf} fills in whose data it is: one object for each of ten thousand, not two. */
-export type Raw = { readonly value: RedisValue; epoch: string; readonly sampledAt: number } | Readonly<{ problem: Problem }>;
+/** The outcome of one query; {@link answerOf} tells whose data it is. */
+export type Raw = RedisValue | Failed;
+
+export class Failed {
+  readonly problem: Problem;
+  constructor(problem: Problem) {
+    this.problem = problem;
+  }
+}
 
 /** Asks one server, in chunks. */
 export interface Batch {
-  /** Cuts these queries (their indices) into chunks of the size that this script's cost allows now. */
-  split(script: Script, queries: readonly ScriptQuery[], indices: Chunk): readonly Chunk[];
+  /** Cuts these queries (their indices; all) into chunks of the size that this script's cost allows now. */
+  split(script: Script, queries: readonly ScriptQuery[], indices?: Chunk): readonly Chunk[];
   /** The outcome of each query of each chunk, in the order of the chunks. Rejects where the connection failed. */
   run(script: Script, queries: readonly ScriptQuery[], chunks: readonly Chunk[], how?: How): Promise<readonly (readonly Raw[])[]>;
 }
@@ -41,6 +47,8 @@ export type OnRefusal = (error: ErrorReply, chunk: Chunk) => Promise<readonly Ra
 export type How = Readonly<{ refused?: OnRefusal; asking?: boolean }>;
 
 type Cost = Readonly<{ us: number; queries: number }>;
+/** All words of one question but for its nonce, which each time is put into its place. */
+type Words = Readonly<{ sha: string; command: string; all: string[]; nonceAt: number }>;
 type Run = Readonly<{ program: Program; queries: readonly ScriptQuery[]; how: How; spent: Cost[] }>;
 
 export function createBatch(link: Link, tracker: Tracker): Batch {
@@ -53,6 +61,9 @@ export function createBatch(link: Link, tracker: Tracker): Batch {
   let arming = link.tracking;
   let count = 0;
   const nonces = randomUUID().slice(0, 8);
+  /** What the same queries were cut into, and the words that each chunk was last asked with: rounds at rest make none anew. */
+  const cuts = new WeakMap<readonly ScriptQuery[], Readonly<{ sha: string; size: number; chunks: readonly Chunk[] }>>();
+  const asked = new WeakMap<Chunk, Words>();
 
   const load = async (program: Program) => {
     loaded.add(program.sha);
@@ -70,11 +81,22 @@ export function createBatch(link: Link, tracker: Tracker): Batch {
     });
   };
 
-  const call = async ({ program, queries, how }: Run, chunk: Chunk): Promise<readonly RedisValue[]> => {
+  const wordsOf = ({ program, queries }: Run, chunk: Chunk, nonce: string): readonly string[] => {
+    let words = asked.get(chunk);
+    if (words?.sha !== program.sha || words.command !== command) {
+      words = { sha: program.sha, command, ...chunkWords([command, program.sha], queries, chunk) };
+      asked.set(chunk, words);
+    }
+    words.all[words.nonceAt] = nonce;
+    return words.all;
+  };
+
+  const call = async (run: Run, chunk: Chunk): Promise<readonly RedisValue[]> => {
+    const { queries, how } = run;
     if (arming && !how.asking) arm(queries, chunk);
     const nonce = `${nonces}-${count++}`;
     if (how.asking) link.send(["ASKING"]).catch(() => {}); // the next answer tells
-    const reply = await link.send([command, program.sha, ...chunkWords(queries, chunk, nonce)]);
+    const reply = await link.send(wordsOf(run, chunk, nonce));
     if (fits(reply, nonce, chunk.length)) return reply;
     link.destroy(shiftedProblem);
     throw new BrokerError(shiftedProblem);
@@ -94,12 +116,15 @@ export function createBatch(link: Link, tracker: Tracker): Batch {
 
   const ask = async (run: Run, chunk: Chunk): Promise<readonly Raw[]> => {
     const { queries, how, spent } = run;
-    const at = monotonicMs();
     try {
-      const [, us, ...values] = await callAgain(run, chunk);
-      spent.push({ us: Number(us), queries: chunk.length });
+      const reply = await callAgain(run, chunk);
+      spent.push({ us: Number(reply[1]), queries: chunk.length });
       if (denied.size > 0 && chunk.length === 1) denied.delete(firstKey(queries[chunk[0] ?? 0]));
-      return values.map((value, index) => toRaw(value, at, queries[chunk[index] ?? 0]));
+      const values: readonly unknown[] = reply.slice(2);
+      // Inside an array, the client hands errors on as values.
+      const toRaw = (value: unknown, place: number) =>
+        value instanceof Error ? new Failed(problemWith(value, queries[chunk[place] ?? 0])) : (value as RedisValue);
+      return values.some((value) => value instanceof Error) ? values.map(toRaw) : (values as readonly RedisValue[]);
     } catch (error) {
       if (!(error instanceof ErrorReply)) throw error;
       const answered = await how.refused?.(error, chunk);
@@ -110,7 +135,7 @@ export function createBatch(link: Link, tracker: Tracker): Batch {
         return (await Promise.all([ask(run, chunk.slice(0, middle)), ask(run, chunk.slice(middle))])).flat();
       }
       if (isDenied) denied.add(firstKey(queries[chunk[0] ?? 0]));
-      return chunk.map((index) => ({ problem: problemWith(error, queries[index]) }));
+      return chunk.map((index) => new Failed(problemWith(error, queries[index])));
     }
   };
 
@@ -124,15 +149,29 @@ export function createBatch(link: Link, tracker: Tracker): Batch {
     if (cost !== undefined) costs.set(program.sha, cost > before ? cost : (before + cost) / 2);
   };
 
+  const sizeOf = (sha: string): number => {
+    const cost = costs.get(sha);
+    return cost === undefined ? FIRST_SIZE : Math.min(MAX_SIZE, Math.max(MIN_SIZE, Math.floor(CHUNK_US / cost)));
+  };
+
+  const cut = (indices: Chunk, queries: readonly ScriptQuery[], size: number): readonly Chunk[] => {
+    const isDenied = (index: number) => denied.has(firstKey(queries[index]));
+    const open = denied.size === 0 ? indices : indices.filter((index) => !isDenied(index));
+    const chunks: Chunk[] = [];
+    for (let from = 0; from < open.length; from += size) chunks.push(open.slice(from, from + size));
+    if (denied.size > 0) for (const index of indices) if (isDenied(index)) chunks.push([index]);
+    return chunks;
+  };
+
   return {
     split(script, queries, indices) {
-      const cost = costs.get(programOf(script).sha);
-      const size = cost === undefined ? FIRST_SIZE : Math.min(MAX_SIZE, Math.max(MIN_SIZE, Math.floor(CHUNK_US / cost)));
-      const isDenied = (index: number) => denied.has(firstKey(queries[index]));
-      const open = denied.size === 0 ? indices : indices.filter((index) => !isDenied(index));
-      const chunks: Chunk[] = [];
-      for (let from = 0; from < open.length; from += size) chunks.push(open.slice(from, from + size));
-      if (denied.size > 0) for (const index of indices) if (isDenied(index)) chunks.push([index]);
+      const { sha } = programOf(script);
+      const size = sizeOf(sha);
+      const known = indices === undefined && denied.size === 0 ? cuts.get(queries) : undefined;
+      // Costs vary a little: chunks stay while they are not too large, and not much too small.
+      if (known?.sha === sha && known.size <= size && known.size * 2 > size) return known.chunks;
+      const chunks = cut(indices ?? [...queries.keys()], queries, size);
+      if (indices === undefined && denied.size === 0) cuts.set(queries, { sha, size, chunks });
       return chunks;
     },
     async run(script, queries, chunks, how = {}) {
@@ -156,12 +195,6 @@ export const shiftedProblem: Problem = {
   message: "an answer does not belong to its question: the connection was given up",
 };
 
-function toRaw(value: RedisValue, at: number, query: ScriptQuery | undefined): Raw {
-  // Inside an array, the client hands errors on as values.
-  const error: unknown = value;
-  return error instanceof Error ? { problem: problemWith(error, query) } : { value, epoch: "", sampledAt: at };
-}
-
 function problemWith(error: Error, query: ScriptQuery | undefined): Problem {
   const key = firstKey(query);
   if (/WRONGTYPE/.test(error.message))
@@ -178,11 +211,15 @@ function* keysOf(queries: readonly ScriptQuery[], chunk: Chunk): Iterable<string
 
 const firstKey = (query: ScriptQuery | undefined): string => query?.keys[0] ?? "";
 
-/** One outcome with the identity of its data. What a replica says may be old, and is no answer. */
-export function answerOf({ role, epoch }: Identity, raw: Raw): ScriptAnswer {
+/**
+ * One outcome with the identity of its data; the one of `before` where it is the same. What a replica says may be old, and is
+ * no answer.
+ */
+export function answerOf({ role, epoch }: Identity, raw: Raw, before?: ScriptAnswer): ScriptAnswer {
   if (role === "replica") return replicaAnswer;
-  if (!("problem" in raw)) raw.epoch = epoch;
-  return raw;
+  if (raw instanceof Failed) return raw;
+  const same = before !== undefined && "value" in before && before.value === raw && before.epoch === epoch;
+  return same ? before : { value: raw, epoch };
 }
 
 export const replicaProblem: Problem = {

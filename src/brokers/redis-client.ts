@@ -12,11 +12,8 @@ export type Script = Readonly<{ name: string; body: string }>;
 
 export type ScriptQuery = Readonly<{ keys: readonly string[]; args?: readonly (string | number)[] }>;
 
-/**
- * The answer to one query, the identity of the data that it came from, and when it was taken at the earliest:
- * monotonic ms, before the question was sent.
- */
-export type ScriptAnswer = Readonly<{ value: RedisValue; epoch: string; sampledAt: number } | { problem: Problem }>;
+/** The answer to one query, and the identity of the data that it came from. */
+export type ScriptAnswer = Readonly<{ value: RedisValue; epoch: string } | { problem: Problem }>;
 
 /**
  * What scalers ask of Redis, the same for a single server, Sentinel and Cluster. Every method fails with BrokerError
@@ -26,6 +23,9 @@ export interface RedisReader {
   /**
    * Runs the script once per query, many queries in one EVALSHA_RO, in chunks that hold Redis for no more than about
    * 2 ms each; in Cluster one call per slot, sent to the slot's primary. Reading arms the keys for {@link onChange}.
+   *
+   * Asked with the same array of queries again, a single server's answer that is a plain value, and the same as before, is
+   * the very object of before; where all are, so is the array.
    */
   evaluate(script: Script, queries: readonly ScriptQuery[], signal: AbortSignal): Promise<readonly ScriptAnswer[]>;
   /** One command, in the same flush as others that are asked in the same turn. In Cluster `key` says where. */

@@ -1,6 +1,6 @@
 import { BrokerError, type Problem, type Session } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
-import { answerOf, type Chunk, type OnRefusal } from "./redis-batch.ts";
+import { answerOf, type Chunk, Failed, type OnRefusal } from "./redis-batch.ts";
 import type { RedisReader, Script, ScriptAnswer, ScriptQuery } from "./redis-client.ts";
 import { type Node, type Nodes, openNodes } from "./redis-nodes.ts";
 import { redisProblem } from "./redis-problem.ts";
@@ -101,8 +101,7 @@ async function askNode(nodes: Nodes, address: string, asked: Asked): Promise<voi
       node,
       Promise.all([node.batch.run(script, queries, chunks, { refused }), node.link.identity()]),
     );
-    for (const [at, chunk] of chunks.entries())
-      fill(chunk, (place) => answerOf(identity, raws[at]?.[place] ?? { problem: moving }));
+    for (const [at, chunk] of chunks.entries()) fill(chunk, (place) => answerOf(identity, raws[at]?.[place] ?? null));
   } catch (error) {
     const { kind, message } = redisProblem(error);
     for (const chunk of chunks) fill(chunk, () => ({ problem: { kind, message: `node ${address}: ${message}` } }));
@@ -122,11 +121,11 @@ function follow(nodes: Nodes, node: Node, asked: Pick<Asked, "script" | "queries
     const to = redirection(error.message, node.link.address);
     if (to?.kind === "MOVED") {
       moved.push(...chunk);
-      return chunk.map(() => ({ problem: moving }));
+      return chunk.map(() => new Failed(moving));
     }
     if (to?.kind === "ASK" && !asking) {
       const other = nodes.get(to.address);
-      if (!("link" in other)) return chunk.map(() => ({ problem: other }));
+      if (!("link" in other)) return chunk.map(() => new Failed(other));
       const [raws] = await inTime(
         other,
         other.batch.run(script, queries, [chunk], { asking: true, refused: follow(nodes, other, asked, true) }),

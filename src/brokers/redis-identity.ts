@@ -18,15 +18,19 @@ type Send = (words: readonly string[]) => Promise<RedisValue>;
 export async function readIdentity(send: Send): Promise<() => Promise<Identity>> {
   const run = field(await info(send, "server"), "run_id") ?? randomUUID();
   let asked: Promise<Identity> | undefined;
+  let last: Identity | undefined;
   const ask = async (): Promise<Identity> => {
     const [replication, stats] = await Promise.all([info(send, "replication"), info(send, "stats")]);
     const role = field(replication, "role");
     const history = field(replication, "master_replid") ?? "-";
     const evicted = field(stats, "evicted_keys") ?? "-";
-    return {
+    const found: Identity = {
       role: role === "master" ? "primary" : role === "slave" ? "replica" : "unknown",
       epoch: `${run}/${history}/${evicted}`,
     };
+    // The very same one while nothing changes: to compare it ten thousand times costs nothing then.
+    if (last?.role !== found.role || last.epoch !== found.epoch) last = found;
+    return last;
   };
   return () => {
     if (asked) return asked;

@@ -46,8 +46,12 @@ return out
   return program;
 }
 
-/** The words of one call, but for the command and the name of the script. `chunk` are indices of `queries`. */
-export function chunkWords(queries: readonly ScriptQuery[], chunk: readonly number[], nonce: string): string[] {
+/** The words of one call behind `first`, and where among them its nonce belongs. `chunk` are indices of `queries`. */
+export function chunkWords(
+  first: readonly string[],
+  queries: readonly ScriptQuery[],
+  chunk: readonly number[],
+): Readonly<{ all: string[]; nonceAt: number }> {
   const keys: string[] = [];
   const args: string[] = [];
   let shape = "";
@@ -69,7 +73,7 @@ export function chunkWords(queries: readonly ScriptQuery[], chunk: readonly numb
     if (query.args) for (const arg of query.args) args.push(String(arg));
   }
   if (alike > 0) shape += `${alike}:${keyCount}:${argCount}`;
-  return [String(keys.length), ...keys, nonce, shape, ...args];
+  return { all: [...first, String(keys.length), ...keys, "", shape, ...args], nonceAt: first.length + 1 + keys.length };
 }
 
 /** Whether this is the answer to that question, and to all of it: a lost or an extra reply shifts all later ones. */

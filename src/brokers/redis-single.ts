@@ -3,7 +3,7 @@ import { ErrorReply } from "@redis/client";
 import { BrokerError } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
 import { answerOf, createBatch, shiftedProblem } from "./redis-batch.ts";
-import type { RedisReader, RedisValue } from "./redis-client.ts";
+import type { RedisReader, RedisValue, Script, ScriptAnswer, ScriptQuery } from "./redis-client.ts";
 import type { Identity } from "./redis-identity.ts";
 import type { Link } from "./redis-link.ts";
 import { redisProblem } from "./redis-problem.ts";
@@ -17,21 +17,30 @@ export function createSingleReader(
   onIdentity?: (identity: Identity) => void,
 ): RedisReader {
   const batch = createBatch(link, tracker);
+  const answered = new WeakMap<readonly ScriptQuery[], Readonly<{ script: Script; answers: readonly ScriptAnswer[] }>>();
   return {
     database,
     async evaluate(script, queries, signal) {
       if (queries.length === 0) return [];
-      const chunks = batch.split(script, queries, [...queries.keys()]);
+      const chunks = batch.split(script, queries);
       const asked = Promise.all([batch.run(script, queries, chunks), link.identity()]);
       const [raws, identity] = await abortable(asked, signal);
       onIdentity?.(identity);
-      const answers = new Array(queries.length);
-      chunks.forEach((chunk, at) => {
-        chunk.forEach((index, place) => {
-          const raw = raws[at]?.[place];
-          answers[index] = raw && answerOf(identity, raw);
-        });
-      });
+      const last = answered.get(queries);
+      const before = last?.script === script ? last.answers : undefined;
+      const answers = new Array<ScriptAnswer>(queries.length);
+      let same = before !== undefined;
+      for (let at = 0; at < chunks.length; at++) {
+        const chunk = chunks[at] ?? [];
+        for (let place = 0; place < chunk.length; place++) {
+          const index = chunk[place] ?? 0;
+          const answer = answerOf(identity, raws[at]?.[place] ?? null, before?.[index]);
+          answers[index] = answer;
+          same &&= answer === before?.[index];
+        }
+      }
+      if (same && before !== undefined) return before;
+      answered.set(queries, { script, answers });
       return answers;
     },
     command: (words, signal) => abortable(verified(link, words), signal),

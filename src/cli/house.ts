@@ -70,6 +70,7 @@ export async function openHouse(options: HouseOptions, world: World): Promise<Ho
     brokers: byType,
     clock: world.now,
     random: Math.random,
+    everyRead: record.isFile,
     onConnection: ({ name, up, problem, warning }) => {
       if (up) log.info({ connection: name }, "connected");
       if (warning !== undefined && warned.get(name) !== warning) {

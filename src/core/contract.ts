@@ -66,8 +66,11 @@ export type ProblemKind =
 /** An error as data. The message is one clause for people, without secrets and without the address of a credential. */
 export type Problem = Readonly<{ kind: ProblemKind; message: string }>;
 
+/** A reading as a scaler gives it. Without {@link Reading.sampledAt}: taken when the question was sent. */
+export type Sample = Omit<Reading, "sampledAt"> & Partial<Pick<Reading, "sampledAt">>;
+
 /** The outcome of one query of a batch. */
-export type Result = Readonly<{ reading: Reading } | { problem: Problem }>;
+export type Result = Readonly<{ reading: Sample } | { problem: Problem }>;
 
 /** What is known of one trigger: its newest good reading, and the failure that came after it, if one did. */
 export type Observation = Readonly<{
@@ -138,6 +141,9 @@ export interface Scaler<Query, Client> {
   /**
    * One batch for all queries of this connection; results in the same order, a failure of one query is data.
    * Throws {@link BrokerError} (or anything) when the connection failed as a whole.
+   *
+   * `queries` is the same array from round to round, while the triggers are the same. A reading that is the very object
+   * of the read before says that nothing but the time has changed: then nobody has to look at it.
    */
   read(client: Client, queries: readonly Query[], signal: AbortSignal): Promise<readonly Result[]>;
   /** Calls `hint` whenever this query may have changed, until `signal` fires. A snapshot follows each hint. */

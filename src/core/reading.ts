@@ -1,4 +1,4 @@
-import type { Problem, Reading } from "./contract.ts";
+import type { Problem, Reading, Sample } from "./contract.ts";
 import { byName, workersOf } from "./names.ts";
 import type { Pool } from "./spec.ts";
 
@@ -8,7 +8,7 @@ const counts = ["waiting", "dueSoon", "running", "reserved", "ceiling", "enqueue
  * Tells whether a reading makes sense: every count a whole number, not negative, not absurdly large; every time a
  * number. What does not is unknown: never zero, never the maximum.
  */
-export function checkReading(reading: Reading): Problem | undefined {
+export function checkReading(reading: Sample): Problem | undefined {
   for (const field of counts) {
     const value = reading[field];
     if (value !== undefined && !isCount(value)) return invalid(field, value);
@@ -16,7 +16,7 @@ export function checkReading(reading: Reading): Problem | undefined {
   if (reading.oldestMs !== undefined && !(reading.oldestMs >= 0 && reading.oldestMs < Number.MAX_SAFE_INTEGER)) {
     return invalid("oldestMs", reading.oldestMs);
   }
-  if (!Number.isFinite(reading.sampledAt)) return invalid("sampledAt", reading.sampledAt);
+  if (reading.sampledAt !== undefined && !Number.isFinite(reading.sampledAt)) return invalid("sampledAt", reading.sampledAt);
   for (const worker of reading.workers ?? []) {
     if (!isCount(worker.busy)) return invalid(`busy of worker ${worker.id}`, worker.busy);
     if (worker.reserved !== undefined && !isCount(worker.reserved)) {

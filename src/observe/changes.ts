@@ -1,7 +1,7 @@
-import type { Reading, Worker } from "../core/contract.ts";
+import type { Sample, Worker } from "../core/contract.ts";
 
 /** Whether two readings differ in what decisions use. Ages and times alone do not: they move with the clock. */
-export function differs(a: Reading, b: Reading): boolean {
+export function differs(a: Sample, b: Sample): boolean {
   return (
     a.waiting !== b.waiting ||
     a.running !== b.running ||

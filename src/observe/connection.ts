@@ -20,6 +20,7 @@ export type House = Readonly<{
   dialDeadlineMs: number;
   coalesceMs: number;
   settingsCheckMs: number;
+  everyRead: boolean;
   fault: (doing: string, cause: unknown) => void;
 }>;
 

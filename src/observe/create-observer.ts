@@ -42,6 +42,7 @@ export function createObserver(options: ObserverOptions): Observer {
     dialDeadlineMs: options.dialDeadlineMs ?? 4000,
     coalesceMs: options.coalesceMs ?? 50,
     settingsCheckMs: options.settingsCheckMs ?? 20_000,
+    everyRead: options.everyRead ?? false,
     fault,
   };
 

@@ -23,13 +23,16 @@ type Group = {
 /** Longest delay that a timer of Node can hold; a longer one would fire at once. */
 const longestTimerMs = 2 ** 31 - 1;
 
-/** Calls `round` for each interval, with 10 % of jitter so that rounds of many connections do not fall into step. */
+/**
+ * Calls `round` for each interval, which jitter makes up to 10 % shorter, so that rounds of many connections do not fall into
+ * step: never longer, or a job would wait longer than an interval to be seen.
+ */
 export function createGroups(round: (batches: readonly Batch[]) => void, random: () => number): Groups {
   const groups = new Map<number, Group>();
   let size = 0;
 
   const arm = (intervalMs: number, group: Group) => {
-    const delay = Math.min(longestTimerMs, intervalMs * (0.9 + 0.2 * random()));
+    const delay = Math.min(longestTimerMs, intervalMs * (0.9 + 0.1 * random()));
     group.timer = setTimeout(() => {
       // First of all the next one: nothing that happens in a round can end the rounds.
       arm(intervalMs, group);

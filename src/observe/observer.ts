@@ -69,7 +69,10 @@ export type ConnectionState = Readonly<{
 }>;
 
 export interface Observer extends AsyncDisposable {
-  /** Starts to read a trigger. The listener is called after every read of it, in the order of the reads. */
+  /**
+   * Starts to read a trigger. The listener is called after the reads of it, in their order; not where the scaler gave the
+   * very reading of the time before, unless {@link ObserverOptions.everyRead}.
+   */
   watch(watch: Watch, listener: (observed: Observed) => void): Watching;
   connections(): readonly ConnectionState[];
   /** A secret may have changed: every connection looks at its settings now. */
@@ -101,6 +104,8 @@ export type ObserverOptions = Readonly<{
   coalesceMs?: number;
   /** How often a changed credential is looked for while the connection is up. Default 20,000. */
   settingsCheckMs?: number;
+  /** Whether reads that repeat the one before are told too. Default false. */
+  everyRead?: boolean;
   /** Dials in a second over all connections. Default 20. */
   dialsPerSecond?: number;
   /** Once per change: up, down, down for another reason. */

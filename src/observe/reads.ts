@@ -21,7 +21,7 @@ const voidsAllowed = 2;
 export function createReads(
   connection: Connection,
   asks: Asks,
-  { clock, stalls, deadlineMs, nextId, fault }: ReadsHouse,
+  { clock, stalls, deadlineMs, nextId, everyRead, fault }: ReadsHouse,
 ): (link: Link, batch: Batch) => Promise<Outcome> {
   const send = async (link: Link, batch: Batch): Promise<Outcome> => {
     const sentAt = clock();
@@ -139,7 +139,7 @@ export function createReads(
     return "failed";
   };
 
-  const answeredAt = (sentAt: number, receivedAt = clock()): Answered => ({ sentAt, receivedAt, nextId, fault });
+  const answeredAt = (sentAt: number, receivedAt = clock()): Answered => ({ sentAt, receivedAt, nextId, everyRead, fault });
 
   return send;
 }

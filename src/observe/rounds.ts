@@ -35,7 +35,7 @@ export interface Rounds {
 const quietMs = 5_000;
 
 export function createRounds(broker: AnyBroker, source: () => ConnectionSource, house: RoundsHouse): Rounds {
-  const { clock, stalls, nextId, fault } = house;
+  const { clock, stalls, nextId, everyRead, fault } = house;
   let rounds = 0;
   let last: { lastRoundMs?: number; lastRoundAt?: number } = {};
 
@@ -99,7 +99,7 @@ export function createRounds(broker: AnyBroker, source: () => ConnectionSource, 
   /** No question was sent: what is told was found out now. */
   const foundNow = (): Answered => {
     const now = clock();
-    return { sentAt: now, receivedAt: now, nextId, fault };
+    return { sentAt: now, receivedAt: now, nextId, everyRead, fault };
   };
 
   const remove = (watched: Watched) => {

@@ -1,4 +1,4 @@
-import type { Observation, Problem, Reading, Result } from "../core/contract.ts";
+import type { Observation, Problem, Reading, Result, Sample } from "../core/contract.ts";
 import { checkReading } from "../core/reading.ts";
 import { differs } from "./changes.ts";
 import type { Link } from "./connection.ts";
@@ -15,7 +15,7 @@ export type Watched = {
    * The last good reading. While only its time changes it stays the same object, and the time stands beside it: what is at
    * rest leaves nothing behind for a garbage collection, round by round.
    */
-  good: Reading | undefined;
+  good: Sample | undefined;
   sampledAt: number;
   /** When the question of the last good reading was sent. */
   goodSentAt: number;
@@ -87,7 +87,7 @@ export function inherit(watched: Watched, from: Watched): void {
 /** What is known of it now. */
 export function observationOf({ good, sampledAt, goodSentAt, failure }: Watched): Observation {
   if (good === undefined) return failure === undefined ? {} : { failure };
-  const reading = good.sampledAt === sampledAt ? good : { ...good, sampledAt };
+  const reading: Reading = { ...good, sampledAt };
   return failure === undefined ? { reading, sentAt: goodSentAt } : { reading, sentAt: goodSentAt, failure };
 }
 
@@ -96,34 +96,47 @@ export function lastReadOf({ readId, sentAt, receivedAt, wokenAt }: Watched): La
   return wokenAt === undefined ? { readId, sentAt, receivedAt } : { readId, sentAt, receivedAt, wokenAt };
 }
 
-/** When the question was sent and the answer came, monotonic ms, and how to number it. */
+/** When the question was sent and the answer came, monotonic ms, and how to number and to tell it. */
 export type Answered = Readonly<{
   sentAt: number;
   receivedAt: number;
   nextId: () => number;
+  /** Whether answers that are the very ones of the read before are told too. */
+  everyRead: boolean;
   fault: (doing: string, cause: unknown) => void;
 }>;
 
 /** Takes the outcome of a read and tells the listener. */
 export function takeResult(watched: Watched, result: Result, answered: Answered): void {
+  const repeats = "reading" in result && result.reading === watched.good && result.reading.sampledAt === undefined;
+  if (repeats && watched.failure === undefined && !answered.everyRead) return repeat(watched, answered);
   const problem = "problem" in result ? result.problem : checkReading(result.reading);
   if (problem !== undefined) takeProblem(watched, problem, answered);
   else if ("reading" in result) takeReading(watched, result.reading, answered);
 }
 
-function takeReading(watched: Watched, reading: Reading, answered: Answered): void {
+function takeReading(watched: Watched, reading: Sample, answered: Answered): void {
   const { good: before, failure } = watched;
   const changed = before === undefined || failure !== undefined || differs(before, reading);
   if (changed || !onlyTimeMoves(before, reading)) watched.good = reading;
-  watched.sampledAt = reading.sampledAt;
+  watched.sampledAt = reading.sampledAt ?? answered.sentAt;
   watched.goodSentAt = answered.sentAt;
   watched.failure = undefined;
   tell(watched, changed, answered);
 }
 
 /** Of two readings that do not differ: whether neither tells of ages or of workers, which move with the time. */
-function onlyTimeMoves(a: Reading, b: Reading): boolean {
+function onlyTimeMoves(a: Sample, b: Sample): boolean {
   return a.oldestMs === b.oldestMs && a.workers === b.workers && a.ceilingReason === b.ceilingReason;
+}
+
+/** The answer is the very one of the read before: only its time is taken. */
+function repeat(watched: Watched, { sentAt, receivedAt, nextId }: Answered): void {
+  watched.sampledAt = sentAt;
+  watched.goodSentAt = sentAt;
+  watched.readId = nextId();
+  watched.sentAt = sentAt;
+  watched.receivedAt = receivedAt;
 }
 
 /**
@@ -133,7 +146,7 @@ function onlyTimeMoves(a: Reading, b: Reading): boolean {
 export function takeProblem(watched: Watched, problem: Problem, answered: Answered): void {
   const now = answered.receivedAt;
   const { failure } = watched;
-  // Intervals vary by a tenth: nine tenths of one is one.
+  // Jitter shortens intervals by up to a tenth: nine tenths of one is one.
   const counts = failure === undefined || now - watched.countedAt >= watched.watch.intervalMs * 0.85;
   if (counts) watched.countedAt = now;
   const count = (failure?.count ?? 0) + (counts ? 1 : 0);

@@ -67,14 +67,11 @@ describe("a Redis broker", () => {
     assert.deepEqual(await lengths(session.client, ["broker:a"]), [2]);
   });
 
-  it("says when the numbers were taken, and gives the same epoch while the data is the same", async () => {
+  it("gives the same epoch while the data is the same", async () => {
     await using session = await open({ url: redis.url });
-    const before = Number(process.hrtime.bigint()) / 1e6;
     const first = await oneAnswer(session.client, "broker:a");
     const second = await oneAnswer(session.client, "broker:a");
-    const after = Number(process.hrtime.bigint()) / 1e6;
     assert.ok("value" in first && "value" in second);
-    assert.ok(before <= first.sampledAt && first.sampledAt <= second.sampledAt && second.sampledAt <= after);
     assert.equal(first.epoch, second.epoch);
     await using other = await open({ url: redis.url });
     const third = await oneAnswer(other.client, "broker:a");

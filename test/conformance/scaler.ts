@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { AnyBroker, AnyScaler, Problem, Reading, Result, Session } from "../../src/core/contract.ts";
+import { readingOf } from "../support/reading.ts";
 import { waitFor } from "../support/wait.ts";
 
 /**
@@ -90,11 +91,7 @@ export function testScaler({
     const readAll = (names: readonly string[], signal = soon()): Promise<readonly Result[]> =>
       scaler.read(session.client, names.map(parse), signal);
     const outcome = async (queue: string): Promise<Result> => (await readAll([queue]))[0] as Result;
-    const read = async (queue: string): Promise<Reading> => {
-      const result = await outcome(queue);
-      assert.ok("reading" in result, JSON.stringify(result));
-      return result.reading;
-    };
+    const read = (queue: string): Promise<Reading> => readingOf(() => outcome(queue));
     const problem = async (queue: string): Promise<Problem> => {
       const result = await outcome(queue);
       assert.ok("problem" in result, JSON.stringify(result));

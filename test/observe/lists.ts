@@ -20,9 +20,7 @@ export const lists = {
     const asked = queries.map(({ key }) => ({ keys: [key] }));
     const answers = await client.evaluate(length, asked, signal);
     return answers.map((answer) =>
-      "problem" in answer
-        ? answer
-        : { reading: { waiting: Number(answer.value), epoch: answer.epoch, sampledAt: answer.sampledAt } },
+      "problem" in answer ? answer : { reading: { waiting: Number(answer.value), epoch: answer.epoch } },
     );
   },
   wake: (client: RedisReader, { key }: { key: string }, hint: () => void, signal: AbortSignal) =>

@@ -160,7 +160,7 @@ export function fakeHouse(t: TestContext, options: Partial<ObserverOptions> = {}
   const observer = createObserver({
     brokers: new Map([["fake", fake.broker]]),
     clock: time.clock,
-    random: () => 0.5,
+    random: () => 1,
     onConnection: (state) => void states.push(state),
     onRound: (report) => void rounds.push(report),
     onFault: (doing, cause) => void faults.push(`${doing}: ${String(cause)}`),

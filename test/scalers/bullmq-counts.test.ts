@@ -6,6 +6,7 @@ import { bullmq } from "../../scalers/bullmq.ts";
 import { redisBroker } from "../../src/brokers/redis.ts";
 import type { RedisReader } from "../../src/brokers/redis-client.ts";
 import type { Reading, Session } from "../../src/core/contract.ts";
+import { readingOf } from "../support/reading.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { until } from "../support/workers/start.ts";
 
@@ -16,10 +17,9 @@ let producer: ReturnType<typeof createClient>;
 const soon = () => AbortSignal.timeout(30_000);
 const command = (...words: string[]) => producer.sendCommand(words);
 
-async function read(query: Record<string, unknown> = {}): Promise<Reading> {
-  const [result] = await bullmq.read(session.client, [bullmq.query.parse({ queue: "mails", ...query }) as never], soon());
-  assert.ok(result && "reading" in result, JSON.stringify(result));
-  return result.reading;
+function read(query: Record<string, unknown> = {}): Promise<Reading> {
+  const queries = [bullmq.query.parse({ queue: "mails", ...query }) as never];
+  return readingOf(async () => (await bullmq.read(session.client, queries, soon()))[0]);
 }
 
 async function withQueue<T>(work: (queue: Queue) => Promise<T>, name = "mails", options: { prefix?: string } = {}): Promise<T> {

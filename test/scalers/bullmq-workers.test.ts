@@ -9,6 +9,7 @@ import { bullmq } from "../../scalers/bullmq.ts";
 import { redisBroker } from "../../src/brokers/redis.ts";
 import type { RedisReader } from "../../src/brokers/redis-client.ts";
 import type { Reading, Session } from "../../src/core/contract.ts";
+import { readingOf } from "../support/reading.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { kill, type StartedWorker, startBullmqWorker, until } from "../support/workers/start.ts";
 
@@ -23,14 +24,9 @@ const started: StartedWorker[] = [];
 const command = (...words: string[]) => producer.sendCommand(words);
 
 async function read(): Promise<Reading> {
-  const [result] = await bullmq.read(
-    session.client,
-    [bullmq.query.parse({ queue: "mails" }) as never],
-    AbortSignal.timeout(30_000),
-  );
-  assert.ok(result && "reading" in result, JSON.stringify(result));
-  last = result.reading;
-  return result.reading;
+  const queries = [bullmq.query.parse({ queue: "mails" }) as never];
+  last = await readingOf(async () => (await bullmq.read(session.client, queries, AbortSignal.timeout(30_000)))[0]);
+  return last;
 }
 
 /** The reading that fits. */

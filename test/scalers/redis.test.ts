@@ -6,6 +6,7 @@ import { redisBroker } from "../../src/brokers/redis.ts";
 import type { RedisReader } from "../../src/brokers/redis-client.ts";
 import type { Reading, Result, Session } from "../../src/core/contract.ts";
 import { type ScalerWorld, testScaler } from "../conformance/scaler.ts";
+import { readingOf } from "../support/reading.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { needsRedis7 } from "../support/redis-version.ts";
 
@@ -124,11 +125,7 @@ describe("the scaler redis", () => {
 
   const outcome = async (query: unknown): Promise<Result> =>
     (await redis.read(session.client, [redis.query.parse(query) as never], soon()))[0] as Result;
-  const read = async (query: unknown): Promise<Reading> => {
-    const result = await outcome(query);
-    assert.ok("reading" in result, JSON.stringify(result));
-    return result.reading;
-  };
+  const read = (query: unknown): Promise<Reading> => readingOf(() => outcome(query));
 
   it("wants exactly one kind of key, and knows of each what it will see", () => {
     const refused = (query: unknown) => assert.equal(redis.query.safeParse(query).success, false, JSON.stringify(query));

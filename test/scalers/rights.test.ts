@@ -7,6 +7,7 @@ import { celery } from "../../scalers/celery.ts";
 import { redisBroker } from "../../src/brokers/redis.ts";
 import type { RedisReader } from "../../src/brokers/redis-client.ts";
 import type { AnyScaler, Reading, Session } from "../../src/core/contract.ts";
+import { readingOf } from "../support/reading.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
 // Rights that the broker itself asks for: src/brokers/redis.ts.
@@ -40,10 +41,9 @@ async function withRights<T>(rights: readonly string[], work: (session: Session<
   }
 }
 
-async function read(scaler: AnyScaler, session: Session<RedisReader>, query: unknown): Promise<Reading> {
-  const [result] = await scaler.read(session.client, [scaler.query.parse(query)], AbortSignal.timeout(30_000));
-  assert.ok(result && "reading" in result, JSON.stringify(result));
-  return result.reading;
+function read(scaler: AnyScaler, session: Session<RedisReader>, query: unknown): Promise<Reading> {
+  const queries = [scaler.query.parse(query)];
+  return readingOf(async () => (await scaler.read(session.client, queries, AbortSignal.timeout(30_000)))[0]);
 }
 
 describe("a user of Redis with few rights", () => {

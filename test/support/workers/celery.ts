@@ -1,4 +1,3 @@
-import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +7,7 @@ import { redisBroker } from "../../../src/brokers/redis.ts";
 import type { RedisReader } from "../../../src/brokers/redis-client.ts";
 import type { Reading, Session } from "../../../src/core/contract.ts";
 import { findPython } from "../python.ts";
+import { readingOf } from "../reading.ts";
 import { startRedis } from "../redis.ts";
 import { kill, produceTasks, type StartedWorker, startCeleryWorker, until } from "./start.ts";
 
@@ -64,10 +64,8 @@ export async function labOn<Client extends Parameters<typeof celery.read>[0]>({ 
   const query = (fields: Fields = {}) => celery.query.parse(fields) as never;
 
   const read = async (fields: Fields = {}): Promise<Reading> => {
-    const [result] = await celery.read(session.client, [query(fields)], soon());
-    assert.ok(result && "reading" in result, JSON.stringify(result));
-    last = result.reading;
-    return result.reading;
+    last = await readingOf(async () => (await celery.read(session.client, [query(fields)], soon()))[0]);
+    return last;
   };
 
   return {
