@@ -1,6 +1,7 @@
 import { enableCompileCache } from "node:module";
 import { execArgv } from "node:process";
 import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 
 /**
  * Three settings for a process that runs for weeks and does little; they count for what is loaded after them.
@@ -20,4 +21,19 @@ export function economise(): void {
   enableCompileCache();
   setFlagsFromString("--no-allocation-site-pretenuring");
   if (!execArgv.some((flag) => flag.includes("semi-space"))) setFlagsFromString("--semi-space-growth-factor=1");
+}
+
+/** When all is read once, and what it was read from is garbage, ms. */
+const settledMs = 10_000;
+
+/**
+ * Collects, once, what starting has left behind. V8 would keep it for as long as the process is at rest, for it collects when
+ * much is asked for (measured: 17 MiB with one pool, 70 MiB with ten thousand). A stop of some tens of milliseconds.
+ */
+export function tidyUp(): void {
+  const collect = () => {
+    setFlagsFromString("--expose-gc");
+    (runInNewContext("gc") as (how: object) => void)({ flavor: "last-resort" }); // which gives memory back, too
+  };
+  setTimeout(collect, settledMs).unref();
 }

@@ -3,6 +3,7 @@ import { findingText, isError } from "../api/finding.ts";
 import { type Config, ConfigError, readConfig } from "../config.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { readDeclared } from "./declared.ts";
+import { tidyUp } from "./economy.ts";
 import { followFile } from "./follow.ts";
 import { lockState } from "./lock.ts";
 import { type Running, startWorktide } from "./start.ts";
@@ -46,6 +47,7 @@ export async function runCommand(flags: RunFlags, world: World): Promise<number>
   }
   log.info({ workers: parsed.workers.length, url: running.url, file, pid: world.pid }, "running");
   started.resolve(running);
+  tidyUp();
   await untilStopped(world.stop);
   // An edit that came now would start workers that nobody ends.
   following[Symbol.dispose]();

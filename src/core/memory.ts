@@ -87,6 +87,7 @@ export function recordScale(memory: Memory, from: number, to: number, now: numbe
 function append(log: readonly ScaleEvent[], event: ScaleEvent): readonly ScaleEvent[] {
   const kept = log.filter((past) => past.at + longestPeriodMs > event.at);
   const [first, second, ...rest] = kept;
-  if (kept.length < mostEvents || first === undefined || second === undefined) return [...kept, event];
+  // Without slack at its end, as a spread would leave it: every pool keeps one.
+  if (kept.length < mostEvents || first === undefined || second === undefined) return kept.concat(event);
   return [{ n: first.n + second.n, at: second.at }, ...rest, event];
 }

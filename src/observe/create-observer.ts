@@ -1,14 +1,14 @@
 import { BrokerError } from "../core/contract.ts";
 import type { House } from "./connection.ts";
 import { createDials } from "./dials.ts";
-import type { ConnectionSource, ConnectionState, Observer, ObserverOptions } from "./observer.ts";
+import type { ConnectionSource, ConnectionState, Observer, ObserverOptions, Watching } from "./observer.ts";
 import { problemOf } from "./problems.ts";
 import { createRounds, type Rounds } from "./rounds.ts";
 import { createStalls } from "./stalls.ts";
-import { lastReadOf, newWatched, observationOf } from "./watched.ts";
+import { lastReadOf, newWatched, observationOf, type Watched } from "./watched.ts";
 
 /** The rounds of one key, and the newest source that named it: names and secrets are taken from that one. */
-type Shared = { source: ConnectionSource; rounds: Rounds };
+type Shared = { source: ConnectionSource; rounds: Rounds; left: () => void };
 
 /**
  * Reads every trigger, one connection per key, and tells what is new. No failure of a broker, of a scaler or of a
@@ -56,6 +56,11 @@ export function createObserver(options: ObserverOptions): Observer {
     if (broker === undefined) throw new BrokerError({ kind: "missing", message: `there is no broker of type ${source.type}` });
     const named = { source };
     const made: Shared = Object.assign(named, {
+      // A reload stops all triggers and starts them anew in one turn: the connection outlives that.
+      left: () => {
+        const { rounds } = made;
+        if (rounds.size() === 0) setImmediate(() => rounds.size() === 0 && shared.get(made.source.key) === made && end(made));
+      },
       rounds: createRounds(broker, () => named.source, {
         ...house,
         nextId: () => ++ids,
@@ -80,19 +85,7 @@ export function createObserver(options: ObserverOptions): Observer {
       const { rounds } = mine;
       const watched = newWatched(watch, listener);
       rounds.add(watched);
-      return {
-        observation: () => observationOf(watched),
-        readId: () => watched.readId,
-        lastRead: () => lastReadOf(watched),
-        refresh: () => rounds.refresh(watched),
-        quiet: watch.scaler.quiet === undefined ? undefined : (worker, on) => rounds.quiet(watched, worker, on),
-        stop() {
-          if (watched.stopped) return;
-          rounds.remove(watched);
-          // A reload stops all triggers and starts them anew in one turn: the connection outlives that.
-          if (rounds.size() === 0) setImmediate(() => rounds.size() === 0 && shared.get(mine.source.key) === mine && end(mine));
-        },
-      };
+      return new WatchedTrigger(watched, mine);
     },
     connections: () => [...shared.values()].map(stateOf),
     checkSettings() {
@@ -106,6 +99,45 @@ export function createObserver(options: ObserverOptions): Observer {
       stalls.stop();
     },
   };
+}
+
+/** A class, because there may be ten thousand of them: closures for each would weigh as much as what they tell of. */
+class WatchedTrigger implements Watching {
+  private readonly watched: Watched;
+  private readonly shared: Shared;
+
+  constructor(watched: Watched, shared: Shared) {
+    this.watched = watched;
+    this.shared = shared;
+  }
+
+  get quiet() {
+    const { watched, shared } = this;
+    if (watched.watch.scaler.quiet === undefined) return undefined;
+    return (worker: string, on: boolean) => shared.rounds.quiet(watched, worker, on);
+  }
+
+  observation() {
+    return observationOf(this.watched);
+  }
+
+  readId() {
+    return this.watched.readId;
+  }
+
+  lastRead() {
+    return lastReadOf(this.watched);
+  }
+
+  refresh() {
+    return this.shared.rounds.refresh(this.watched);
+  }
+
+  stop() {
+    if (this.watched.stopped) return;
+    this.shared.rounds.remove(this.watched);
+    this.shared.left();
+  }
 }
 
 const quietMs = 60_000;

@@ -108,8 +108,10 @@ export type Answered = Readonly<{
 
 /** Takes the outcome of a read and tells the listener. */
 export function takeResult(watched: Watched, result: Result, answered: Answered): void {
-  const repeats = "reading" in result && result.reading === watched.good && result.reading.sampledAt === undefined;
-  if (repeats && watched.failure === undefined && !answered.everyRead) return repeat(watched, answered);
+  if ("reading" in result && repeats(watched, result.reading) && !answered.everyRead) {
+    taken(watched, answered.sentAt, answered);
+    return;
+  }
   const problem = "problem" in result ? result.problem : checkReading(result.reading);
   if (problem !== undefined) takeProblem(watched, problem, answered);
   else if ("reading" in result) takeReading(watched, result.reading, answered);
@@ -118,25 +120,33 @@ export function takeResult(watched: Watched, result: Result, answered: Answered)
 function takeReading(watched: Watched, reading: Sample, answered: Answered): void {
   const { good: before, failure } = watched;
   const changed = before === undefined || failure !== undefined || differs(before, reading);
-  if (changed || !onlyTimeMoves(before, reading)) watched.good = reading;
-  watched.sampledAt = reading.sampledAt ?? answered.sentAt;
-  watched.goodSentAt = answered.sentAt;
+  if (changed || reading.sampledAt === undefined || !onlyTimeMoves(before, reading)) watched.good = reading;
   watched.failure = undefined;
+  taken(watched, reading.sampledAt ?? answered.sentAt, answered);
   tell(watched, changed, answered);
+}
+
+/** Takes the times of a good read. */
+function taken(watched: Watched, sampledAt: number, answered: Answered): void {
+  watched.sampledAt = sampledAt;
+  watched.goodSentAt = answered.sentAt;
+  answeredNow(watched, answered);
+}
+
+function answeredNow(watched: Watched, { sentAt, receivedAt, nextId }: Answered): void {
+  watched.readId = nextId();
+  watched.sentAt = sentAt;
+  watched.receivedAt = receivedAt;
+}
+
+/** The very answer of the read before, and nothing failed since: only the time has moved. */
+function repeats({ good, failure }: Watched, reading: Sample): boolean {
+  return reading === good && failure === undefined && reading.sampledAt === undefined;
 }
 
 /** Of two readings that do not differ: whether neither tells of ages or of workers, which move with the time. */
 function onlyTimeMoves(a: Sample, b: Sample): boolean {
   return a.oldestMs === b.oldestMs && a.workers === b.workers && a.ceilingReason === b.ceilingReason;
-}
-
-/** The answer is the very one of the read before: only its time is taken. */
-function repeat(watched: Watched, { sentAt, receivedAt, nextId }: Answered): void {
-  watched.sampledAt = sentAt;
-  watched.goodSentAt = sentAt;
-  watched.readId = nextId();
-  watched.sentAt = sentAt;
-  watched.receivedAt = receivedAt;
 }
 
 /**
@@ -151,16 +161,14 @@ export function takeProblem(watched: Watched, problem: Problem, answered: Answer
   if (counts) watched.countedAt = now;
   const count = (failure?.count ?? 0) + (counts ? 1 : 0);
   watched.failure = { problem, since: failure?.since ?? now, count };
+  answeredNow(watched, answered);
   tell(watched, counts || failure?.problem.kind !== problem.kind, answered);
 }
 
-function tell(watched: Watched, changed: boolean, { sentAt, receivedAt, nextId, fault }: Answered): void {
-  const readId = nextId();
-  watched.readId = readId;
-  watched.sentAt = sentAt;
-  watched.receivedAt = receivedAt;
+function tell(watched: Watched, changed: boolean, { fault }: Answered): void {
   if (watched.stopped) return;
-  const { wokenAt } = watched;
+  const { wokenAt, sentAt, receivedAt } = watched;
+  const readId = watched.readId ?? 0;
   const observation = observationOf(watched);
   try {
     watched.listener(
