@@ -55,9 +55,9 @@ export const bullmq: Scaler<Query, RedisReader> = {
     return queries.map((query, i) => toResult(query, answers[i], workers?.get(names[i] ?? ""), at));
   },
 
-  wake(client, query, hint, signal) {
+  wake(client, query, hint) {
     // Not `active`: it changes with every job begun and ended, and no growth depends on it.
-    client.onChange(keysOf(query, ["wait", "prioritized", "delayed", "meta"]), hint, signal);
+    return client.onChange(keysOf(query, ["wait", "prioritized", "delayed", "meta"]), hint);
   },
 };
 

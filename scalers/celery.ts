@@ -62,9 +62,9 @@ export const celery: Scaler<Query, RedisReader | RabbitReader> = {
   read: (client, queries, signal) =>
     isRabbit(client) ? readOnRabbit(client, queries, signal) : readOnRedis(client, queries, signal),
 
-  wake(client, query, hint, signal) {
+  wake(client, query, hint) {
     // RabbitMQ tells nobody that a message has come, but by giving it away.
-    if (!isRabbit(client)) client.onChange(listKeys(query), hint, signal);
+    return isRabbit(client) ? undefined : client.onChange(listKeys(query), hint);
   },
 
   async quiet(client, query, worker, on, signal) {

@@ -102,9 +102,9 @@ export const redis: Scaler<Query, RedisReader> = {
     return asked.results;
   },
 
-  wake(client, query, hint, signal) {
+  wake(client, query, hint) {
     // Not the lists of jobs in hand: no growth depends on them.
-    client.onChange(asQuestion(query).keys.slice(0, 1), hint, signal);
+    return client.onChange(asQuestion(query).keys.slice(0, 1), hint);
   },
 };
 

@@ -30,8 +30,8 @@ export interface RedisReader {
   evaluate(script: Script, queries: readonly ScriptQuery[], signal: AbortSignal): Promise<readonly ScriptAnswer[]>;
   /** One command, in the same flush as others that are asked in the same turn. In Cluster `key` says where. */
   command(words: readonly string[], signal: AbortSignal, key?: string): Promise<RedisValue>;
-  /** Calls back when one of these keys, read before, changed; until `signal` fires. Hints may be false, never late. */
-  onChange(keys: readonly string[], hint: () => void, signal: AbortSignal): void;
+  /** Calls back when one of these keys, read before, changed; until what it returns is disposed of. Hints may be false, never late. */
+  onChange(keys: readonly string[], hint: () => void): Disposable;
   /**
    * Messages of a pattern, until `signal` fires or the session is lost; a new session is a new reader, to which one
    * subscribes again. Resolves once Redis has confirmed it.

@@ -8,7 +8,7 @@
  * changes in between is told.
  */
 export interface Tracker {
-  watch(keys: readonly string[], hint: () => void, signal: AbortSignal): void;
+  watch(keys: readonly string[], hint: () => void): Disposable;
   /** Those of `keys` that have to be armed; from now on they count as armed. */
   claim(keys: Iterable<string>): string[];
   /** Arming these failed. */
@@ -18,13 +18,31 @@ export interface Tracker {
 }
 
 type Hint = () => void;
+type Forget = (key: string, hint: Hint) => void;
+
+/** A class, because there may be ten thousand of them: it weighs a tenth of an AbortSignal with its listener. */
+class Interest implements Disposable {
+  private readonly keys: readonly string[];
+  private readonly hint: Hint;
+  private readonly forget: Forget;
+
+  constructor(keys: readonly string[], hint: Hint, forget: Forget) {
+    this.keys = keys;
+    this.hint = hint;
+    this.forget = forget;
+  }
+
+  [Symbol.dispose]() {
+    for (const key of this.keys) this.forget(key, this.hint);
+  }
+}
 
 export function createTracker(): Tracker {
   /** Nearly every key has one who wants to hear of it: ten thousand sets of one would weigh more than all the rest here. */
   const hintsByKey = new Map<string, Hint | Set<Hint>>();
   const unarmed = new Set<string>();
 
-  const forget = (key: string, hint: Hint) => {
+  const forget: Forget = (key, hint) => {
     const hints = hintsByKey.get(key);
     if (hints instanceof Set) {
       hints.delete(hint);
@@ -35,8 +53,7 @@ export function createTracker(): Tracker {
   };
 
   return {
-    watch(keys, hint, signal) {
-      if (signal.aborted) return;
+    watch(keys, hint) {
       for (const key of keys) {
         const hints = hintsByKey.get(key);
         if (hints) {
@@ -47,10 +64,7 @@ export function createTracker(): Tracker {
         hintsByKey.set(key, hint);
         unarmed.add(key);
       }
-      const stop = () => {
-        for (const key of keys) forget(key, hint);
-      };
-      signal.addEventListener("abort", stop, { once: true });
+      return new Interest(keys, hint, forget);
     },
     claim(keys) {
       if (unarmed.size === 0) return [];

@@ -146,8 +146,11 @@ export interface Scaler<Query, Client> {
    * of the read before says that nothing but the time has changed: then nobody has to look at it.
    */
   read(client: Client, queries: readonly Query[], signal: AbortSignal): Promise<readonly Result[]>;
-  /** Calls `hint` whenever this query may have changed, until `signal` fires. A snapshot follows each hint. */
-  wake?(client: Client, query: Query, hint: () => void, signal: AbortSignal): void;
+  /**
+   * Calls `hint` whenever this query may have changed, until what it returns is disposed of; a snapshot follows each hint.
+   * Undefined: nobody tells of this one.
+   */
+  wake?(client: Client, query: Query, hint: () => void): Disposable | undefined;
   /** Tells one worker to take no more jobs (or again to take them). Resolves once the worker has confirmed it. */
   quiet?(client: Client, query: Query, worker: string, on: boolean, signal: AbortSignal): Promise<void>;
 }

@@ -42,7 +42,7 @@ export function decide(situation: Situation): { decision: Decision; memory: Memo
     ...(facts.stays ? { active: true } : undefined),
     ...(named ? { named } : undefined),
   };
-  return { decision: concluded(all, [...wish.steps, ...held.steps], held.size, held.nextAt), memory };
+  return { decision: concluded(all, wish.steps.concat(held.steps), held.size, held.nextAt), memory };
 }
 
 /** Looks at every trigger, and takes the newest readings into memory. */

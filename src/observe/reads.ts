@@ -64,11 +64,8 @@ export function createReads(
     watched.armedOn = link;
     const { scaler, query } = watched.watch;
     if (scaler.wake === undefined) return;
-    const controller = new AbortController();
-    const { signal } = controller;
-    watched.wakeable = controller;
     try {
-      scaler.wake(link.session.client, query, () => signal.aborted || asks.hint(watched), signal);
+      watched.wakeable = scaler.wake(link.session.client, query, () => watched.armedOn === link && asks.hint(watched));
     } catch (cause) {
       fault(`arming the wake-up of a ${scaler.type} trigger`, cause);
     }

@@ -43,7 +43,7 @@ export type Watched = {
   asked: ((observation: Observation) => void)[] | undefined;
   /** The link on which it can be woken. */
   armedOn: Link | undefined;
-  wakeable: AbortController | undefined;
+  wakeable: Disposable | undefined;
 };
 
 export function newWatched(watch: Watch, listener: (observed: Observed) => void): Watched {
@@ -194,12 +194,9 @@ export function answer(watched: Watched, who: "asked" | "asking"): void {
   for (const resolve of resolvers) resolve(observationOf(watched));
 }
 
-/** One for all: a DOMException for each of ten thousand, with its stack, is what ending them would cost. */
-const ended = new Error("the wake-up has ended");
-
 /** No more hints of that link, or of any. */
 export function disarm(watched: Watched): void {
-  watched.wakeable?.abort(ended);
+  watched.wakeable?.[Symbol.dispose]();
   watched.wakeable = undefined;
   watched.armedOn = undefined;
 }

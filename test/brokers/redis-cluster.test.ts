@@ -46,14 +46,14 @@ describe("a Redis Cluster", { skip: needsRedis7 }, () => {
   });
 
   it("tells of changes on each node", async () => {
-    const end = new AbortController();
+    using end = new DisposableStack();
     const heard = new Set<string>();
-    for (const key of keys) session.client.onChange([key], () => heard.add(key), end.signal);
+    for (const key of keys) end.use(session.client.onChange([key], () => heard.add(key)));
     await lengths(session.client, keys);
     for (const key of keys) await session.client.command(["RPUSH", key, "3"], soon(), key);
     await waitFor("all hints", () => heard.size === keys.length);
     for (const key of keys) await session.client.command(["RPOP", key], soon(), key);
-    end.abort();
+    end.dispose();
   });
 
   it("is read while a slot moves and after it has moved", async () => {
@@ -77,13 +77,13 @@ describe("a Redis Cluster", { skip: needsRedis7 }, () => {
     assert.deepEqual(await read(), [1, 1, 0], "both there");
     for (const { port } of [target, source]) await redisCommand(port, "CLUSTER", "SETSLOT", slot, "NODE", to);
     assert.deepEqual(await read(), [1, 1, 0], "moved for good");
-    const end = new AbortController();
+    using end = new DisposableStack();
     let hints = 0;
-    session.client.onChange([first], () => hints++, end.signal);
+    end.use(session.client.onChange([first], () => hints++));
     await read();
     await session.client.command(["RPUSH", first, "2"], soon(), first);
     await waitFor("the hint from the new node", () => hints > 0);
-    end.abort();
+    end.dispose();
   });
 
   it("without one of its nodes: its keys are problems within the deadline, all others are read, and all again later", async () => {

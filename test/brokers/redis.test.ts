@@ -142,9 +142,9 @@ describe("changes in Redis", () => {
 
   it("are told once for each read, of missing keys too, and no more after the end", async () => {
     await using session = await open({ url: redis.url });
-    const end = new AbortController();
+    using end = new DisposableStack();
     let hints = 0;
-    session.client.onChange(["c:a", "c:b"], () => hints++, end.signal);
+    end.use(session.client.onChange(["c:a", "c:b"], () => hints++));
     await lengths(session.client, ["c:a", "c:b"]);
     await command("RPUSH", "c:a", "1");
     await waitFor("the first hint", () => hints === 1);
@@ -157,7 +157,7 @@ describe("changes in Redis", () => {
     await lengths(session.client, ["c:a", "c:b"]);
     await command("FLUSHALL");
     await waitFor("the hint of the flush", () => hints === 4);
-    end.abort();
+    end.dispose();
     await lengths(session.client, ["c:a", "c:b"]);
     await command("RPUSH", "c:a", "3");
     await session.client.command(["PING"], soon());
@@ -168,18 +168,18 @@ describe("changes in Redis", () => {
     await using session = await open({ url: redis.url });
     const heard = new Set<number>();
     const keys = Array.from({ length: 2000 }, (_, i) => `many:${i}`);
-    const end = new AbortController();
-    for (const [i, key] of keys.entries()) session.client.onChange([key], () => heard.add(i), end.signal);
-    session.client.onChange(["many:7"], () => heard.add(-7), end.signal);
+    using end = new DisposableStack();
+    for (const [i, key] of keys.entries()) end.use(session.client.onChange([key], () => heard.add(i)));
+    end.use(session.client.onChange(["many:7"], () => heard.add(-7)));
     await lengths(session.client, keys);
     await command("EVAL", "for i = 0, 1999 do redis.call('RPUSH', 'many:' .. i, 'x') end", "0");
     await waitFor("all hints", () => heard.size === 2001);
-    end.abort();
+    end.dispose();
   });
 
   it("cost Redis nothing at rest: what is armed is not armed again", async () => {
     await using session = await open({ url: redis.url });
-    session.client.onChange(["rest"], () => {}, soon(60_000));
+    using _ = session.client.onChange(["rest"], () => {});
     await lengths(session.client, ["rest"]);
     await command("CONFIG", "RESETSTAT");
     for (let i = 0; i < 5; i++) await lengths(session.client, ["rest"]);
@@ -188,11 +188,12 @@ describe("changes in Redis", () => {
 
   it("and messages come over the one connection, between reads", async () => {
     await using session = await open({ url: redis.url });
+    using hearing = new DisposableStack();
     const end = new AbortController();
     const messages: string[] = [];
     let hints = 0;
     await session.client.subscribe("/0.ev/*", (channel, message) => messages.push(`${channel} ${message}`), end.signal);
-    session.client.onChange(["both"], () => hints++, end.signal);
+    hearing.use(session.client.onChange(["both"], () => hints++));
     await lengths(session.client, ["both"]);
     await command("PUBLISH", "/0.ev/worker", "grüß dich");
     await command("RPUSH", "both", "x");
@@ -214,7 +215,7 @@ describe("changes in Redis", () => {
     let hints = 0;
     for (const username of ["plain", "tracker"]) {
       await using session = await open({ url: redis.url, username, password: "pw" });
-      session.client.onChange(["tracked"], () => hints++, soon(60_000));
+      using _ = session.client.onChange(["tracked"], () => hints++);
       assert.deepEqual(await lengths(session.client, ["tracked"]), [0]);
       await command("RPUSH", "tracked", "1");
       if (username === "tracker") await waitFor("the hint", () => hints === 1);

@@ -219,9 +219,8 @@ export function testScaler({
     it("wakes on the first job at once, and again after the next read", async (t) => {
       if (!scaler.wake || !wakes) return t.skip("the scaler cannot be woken");
       const queue = await fresh();
-      const end = new AbortController();
       let hints = 0;
-      scaler.wake(session.client, parse(queue), () => hints++, end.signal);
+      using hearing = scaler.wake(session.client, parse(queue), () => hints++);
       await read(queue);
       for (let round = 1; round <= 3; round++) {
         const before = hints;
@@ -229,7 +228,7 @@ export function testScaler({
         await waitFor("the hint", () => hints > before);
         assert.equal((await read(queue)).waiting, round);
       }
-      end.abort();
+      hearing[Symbol.dispose]();
       const before = hints;
       await world.put(queue, 1);
       assert.equal((await read(queue)).waiting, 4);

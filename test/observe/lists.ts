@@ -23,8 +23,7 @@ export const lists = {
       "problem" in answer ? answer : { reading: { waiting: Number(answer.value), epoch: answer.epoch } },
     );
   },
-  wake: (client: RedisReader, { key }: { key: string }, hint: () => void, signal: AbortSignal) =>
-    client.onChange([key], hint, signal),
+  wake: (client: RedisReader, { key }: { key: string }, hint: () => void) => client.onChange([key], hint),
 } satisfies AnyScaler;
 
 /** An observer of lists on real Redis servers. */

@@ -101,7 +101,7 @@ export function fakeScaler(type = "fake") {
   const depths = new Map<string, number | Result>();
   const state = { held: false, throws: undefined as unknown };
   const reads: { readonly at: number; readonly names: readonly string[]; readonly client: FakeClient }[] = [];
-  const hints = new Map<string, { readonly hint: () => void; readonly signal: AbortSignal; readonly client: FakeClient }>();
+  const hints = new Map<string, { readonly hint: () => void; readonly client: FakeClient; ended: boolean }>();
   const signals: AbortSignal[] = [];
   let waiting: (() => void)[] = [];
   const resultOf = (name: string): Result => {
@@ -123,8 +123,14 @@ export function fakeScaler(type = "fake") {
       if (state.held) await new Promise<void>((resolve) => waiting.push(resolve));
       return results;
     },
-    wake(client: FakeClient, { name }: FakeQuery, hint: () => void, signal: AbortSignal) {
-      hints.set(name, { hint, signal, client });
+    wake(client: FakeClient, { name }: FakeQuery, hint: () => void) {
+      const armed = { hint, client, ended: false };
+      hints.set(name, armed);
+      return {
+        [Symbol.dispose]() {
+          armed.ended = true;
+        },
+      };
     },
     async quiet(_client: FakeClient, _query: FakeQuery, worker: string) {
       if (worker === "mute") await new Promise(() => {});

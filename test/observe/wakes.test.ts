@@ -104,16 +104,16 @@ test("without hints the interval goes on: a lost push costs one interval", async
   assert.equal(a.last()?.wokenAt, undefined);
 });
 
-test("a trigger is armed once per session, before the read that arms its keys, and its signal ends with it", async (t) => {
+test("a trigger is armed once per session, before the read that arms its keys, and that ends with it", async (t) => {
   const { time, scaling, watch } = fakeHouse(t);
   const order: string[] = [];
   const { scaler } = scaling;
   const a = watch("a", {
     scaler: {
       ...scaler,
-      wake: (_client, { name }, _hint, signal) => {
+      wake: (_client, { name }) => {
         order.push(`wake ${name}`);
-        signal.addEventListener("abort", () => order.push(`end ${name}`));
+        return { [Symbol.dispose]: () => void order.push(`end ${name}`) };
       },
       read: (...given) => {
         order.push("read");

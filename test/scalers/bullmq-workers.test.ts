@@ -173,14 +173,12 @@ describe("waking up for BullMQ", () => {
     ["delayed", { delay: 1000 }],
   ] as const) {
     test(`a ${what} job wakes at once`, async () => {
-      const stop = new AbortController();
       let hints = 0;
-      bullmq.wake?.(session.client, bullmq.query.parse({ queue: "mails" }) as never, () => hints++, stop.signal);
+      using _ = bullmq.wake?.(session.client, bullmq.query.parse({ queue: "mails" }) as never, () => hints++);
       await read(); // arms
       const before = hints;
       await queue.add("job", {}, opts);
       await until("a hint", async () => hints > before);
-      stop.abort();
     });
   }
 });

@@ -110,15 +110,13 @@ describe("what waits for Celery", { skip, concurrency: false }, () => {
   });
 
   test("a new task wakes at once, in a list of any priority", async () => {
-    const stop = new AbortController();
     let hints = 0;
-    celery.wake?.(lab.client(), lab.query(), () => hints++, stop.signal);
+    using _ = celery.wake?.(lab.client(), lab.query(), () => hints++);
     for (const key of ["celery", "celery\x06\x166"]) {
       await lab.read();
       const before = hints;
       await lab.command("LPUSH", key, "{}");
       await until("a hint", async () => hints > before);
     }
-    stop.abort();
   });
 });
