@@ -228,7 +228,7 @@ export function testScaler({
         await waitFor("the hint", () => hints > before);
         assert.equal((await read(queue)).waiting, round);
       }
-      hearing[Symbol.dispose]();
+      hearing?.[Symbol.dispose]();
       const before = hints;
       await world.put(queue, 1);
       assert.equal((await read(queue)).waiting, 4);

@@ -4,6 +4,7 @@ import { rabbitBroker } from "../../src/brokers/rabbitmq.ts";
 import type { RabbitReader } from "../../src/brokers/rabbitmq-client.ts";
 import type { Problem, Reading, Result, Session } from "../../src/core/contract.ts";
 import type { TestRabbit } from "./rabbitmq.ts";
+import { readingOf } from "./reading.ts";
 import { waitFor } from "./wait.ts";
 
 export const soon = () => AbortSignal.timeout(20_000);
@@ -28,11 +29,7 @@ export async function openLab(server: TestRabbit, change: Readonly<Record<string
       queries.map((query) => rabbitmq.query.parse(query) as never),
       soon(),
     );
-  const read = async (query: unknown): Promise<Reading> => {
-    const [result] = await outcomes(query);
-    assert.ok(result && "reading" in result, JSON.stringify(result));
-    return result.reading;
-  };
+  const read = (query: unknown): Promise<Reading> => readingOf(async () => (await outcomes(query))[0]);
   return {
     session,
     outcomes,
