@@ -2,7 +2,7 @@ import diagnostics from "node:diagnostics_channel";
 import { setTimeout as pause } from "node:timers/promises";
 import { rabbitmq } from "../scalers/rabbitmq.ts";
 import { rabbitBroker } from "../src/brokers/rabbitmq.ts";
-import type { Reading } from "../src/core/contract.ts";
+import type { Sample } from "../src/core/contract.ts";
 import { skipWithoutRabbit, startRabbit, type TestRabbit } from "../test/support/rabbitmq.ts";
 import { settingsFor } from "../test/support/rabbitmq-lab.ts";
 import { type RabbitClient, rabbitClient } from "../test/support/rabbitmq-producer.ts";
@@ -87,7 +87,7 @@ async function measureNews(server: TestRabbit, client: RabbitClient, kind: Kind,
     const queue = `news-${kind}-${round}`;
     await client.make(queue, { arguments: { "x-queue-type": kind } });
     await using session = await rabbitBroker.open(settingsFor(server), AbortSignal.timeout(30_000));
-    const until = async (times: number[], fits: (reading: Reading) => boolean) => {
+    const until = async (times: number[], fits: (reading: Sample) => boolean) => {
       const began = performance.now();
       for (;;) {
         const [result] = await rabbitmq.read(
