@@ -22,7 +22,7 @@ async function succeed(...args: Parameters<typeof run>): Promise<Ended> {
   return ended;
 }
 
-test("the package, packed and installed in an empty folder, runs", { timeout: 300_000 }, async (t) => {
+test("the package, packed and installed in an empty folder, runs", { timeout: 600_000 }, async (t) => {
   const { signal } = t;
   const folder = await mkdtemp(path.join(tmpdir(), "worktide-package-"));
   t.after(() => rm(folder, { recursive: true, force: true }));

@@ -126,8 +126,10 @@ export async function setStage(options: StageOptions): Promise<Stage> {
       wait(`${count} jobs in hand`, async () => (await jobs()).filter(({ end }) => end === undefined).length >= count, ms),
     async occupied(pool, count, ms, inHand = 2) {
       const until = join(house.dir, `release-${crypto.randomUUID()}`);
-      await load.enqueue(pool, inHand, ms, { until });
-      await load.enqueue(pool, count - inHand, ms);
+      // Twice as many wait for that: a worker of Celery may hold one that it has fetched ahead.
+      const held = Math.min(count, 2 * inHand);
+      await load.enqueue(pool, held, ms, { until });
+      await load.enqueue(pool, count - held, ms);
       await stage.busy(inHand);
       await writeFile(until, "");
     },
