@@ -64,18 +64,24 @@ export async function fillWorkers(context: string): Promise<void> {
   if ("missing" in found) throw new Error(found.missing);
   const target = path.join(context, "python");
   await run(found.python, ["-m", "pip", "install", "--quiet", "--no-compile", "--target", target, ...pythonPackages]);
-  for (const name of await closure(["bullmq", "@redis/client"])) {
+  for (const name of await closure()) {
     await cp(path.join(root, "node_modules", name), path.join(context, "node_modules", name), { recursive: true });
   }
   for (const file of workerSources()) await copyFile(file, path.join(context, path.basename(file)));
 }
 
-export const workerSources = (): string[] => globSync(path.join(workerFiles, "*.{mjs,py}")).sort();
+/** What the image of the workers is made of, beside the base. */
+export async function workerInputs(): Promise<readonly string[]> {
+  const manifests = [...(await closure())].map((name) => path.join(root, "node_modules", name, "package.json"));
+  return [...workerSources(), ...manifests];
+}
 
-/** These packages and all that they need, as npm laid them out: flat. */
-async function closure(names: readonly string[]): Promise<ReadonlySet<string>> {
+const workerSources = (): string[] => globSync(path.join(workerFiles, "*.{mjs,py}")).sort();
+
+/** The packages of a BullMQ worker and all that they need, as npm laid them out: flat. */
+async function closure(): Promise<ReadonlySet<string>> {
   const seen = new Set<string>();
-  const waiting = [...names];
+  const waiting = ["bullmq", "@redis/client"];
   for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
     if (seen.has(name)) continue;
     seen.add(name);

@@ -1,20 +1,25 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { globSync } from "node:fs";
-import { access, copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { cacheFolder } from "../../src/services/python.ts";
+import { forgetUnused, markUsed } from "../support/cluster/cache.ts";
 import { pauseImage } from "../support/cluster/node/config.ts";
 import { buildahIn } from "./buildah.ts";
-import { basePackages, fillBase, fillRuntime, fillWorkers, root, runtimePackages, workerSources } from "./contexts.ts";
+import { basePackages, fillBase, fillRuntime, fillWorkers, root, runtimePackages, workerInputs } from "./contexts.ts";
 
 const run = promisify(execFile);
 const recipes = path.join(import.meta.dirname, "images");
 const baseTag = "localhost/worktide-base:1";
 const runtimeTag = "localhost/worktide-runtime:1";
 export const workersTag = "localhost/worktide-workers:1";
+
+/** Of archives that no run has used, ms: other runs may be about to import theirs. */
+const KEPT_MS = 3 * 3_600_000;
+const STORE_MB = 6_000;
 
 /** Archives of the images that the tests run. */
 export type Images = Readonly<{ pause: string; workers: string; controller: string }>;
@@ -26,6 +31,7 @@ export type Images = Readonly<{ pause: string; workers: string; controller: stri
 export async function buildImages(tools: string, controllerTag: string, onProgress: (line: string) => void): Promise<Images> {
   const home = cacheFolder(process.env);
   const store = path.join(home, "buildah");
+  await boundStore(store);
   const buildah = buildahIn(tools, store);
   const archives = path.join(home, "e2e-images");
   await mkdir(archives, { recursive: true });
@@ -36,7 +42,7 @@ export async function buildImages(tools: string, controllerTag: string, onProgre
     const dockerfile = path.join(recipes, `${name}.Dockerfile`);
     const key = await digest([...inputs, await readFile(dockerfile, "utf8")]);
     const archive = save ? path.join(archives, `${name}-${key}.tar`) : path.join(store, `${name}-${key}`);
-    if (await exists(archive)) return { key, archive };
+    if (await isKept(archive)) return { key, archive };
     onProgress(`building the image ${tag}`);
     const context = await mkdtemp(path.join(tmpdir(), "worktide-image-"));
     try {
@@ -56,12 +62,12 @@ export async function buildImages(tools: string, controllerTag: string, onProgre
     const busybox = await run("sh", ["-c", 'ls "$0"/debian-*/usr/bin/busybox | head -n 1', home]);
     await copyFile(busybox.stdout.trim(), path.join(context, "busybox"));
   });
-  const workers = await made(workersTag, [base.key, ...(await texts(workerSources())), await lockFile()], fillWorkers);
+  const workers = await made(workersTag, [base.key, ...(await texts(await workerInputs()))], fillWorkers);
 
   const controller = async () => {
     const key = await digest([base.key, runtime.key, controllerTag, ...(await texts(controllerSources()))]);
     const archive = path.join(archives, `controller-${key}.tar`);
-    if (await exists(archive)) return archive;
+    if (await isKept(archive)) return archive;
     onProgress(`building the image ${controllerTag} from the Dockerfile`);
     const npmrc = path.join(archives, "npmrc");
     await writeFile(npmrc, await npmSettings());
@@ -87,6 +93,7 @@ async function saveAs(buildah: ReturnType<typeof buildahIn>, tag: string, archiv
   await rm(fresh, { force: true });
   await buildah.save(tag, fresh);
   await rename(fresh, archive);
+  await forgetUnused(path.dirname(archive), /\.tar$/, KEPT_MS);
 }
 
 /** What the Dockerfile copies. */
@@ -98,7 +105,6 @@ function controllerSources(): string[] {
     .map((file) => path.join(root, file));
 }
 
-const lockFile = () => readFile(path.join(root, "package-lock.json"), "utf8");
 const texts = (files: readonly string[]) => Promise.all(files.map((file) => readFile(file, "utf8")));
 
 async function digest(parts: readonly string[]): Promise<string> {
@@ -122,8 +128,14 @@ async function authorities(): Promise<string> {
   return (await npm("cafile")) || process.env["NODE_EXTRA_CA_CERTS"] || "/etc/ssl/certs/ca-certificates.crt";
 }
 
-const exists = (file: string) =>
-  access(file).then(
+const isKept = (file: string) =>
+  markUsed(file).then(
     () => true,
     () => false,
   );
+
+/** Every build leaves layers behind: past some size all of them go, and the next builds take as long as the first. */
+async function boundStore(store: string): Promise<void> {
+  const { stdout } = await run("sh", ["-c", 'mkdir -p "$0" && du -sm "$0"', store]);
+  if (Number.parseInt(stdout, 10) > STORE_MB) await rm(store, { recursive: true, force: true });
+}

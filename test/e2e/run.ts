@@ -60,8 +60,14 @@ async function main(): Promise<boolean> {
   say("running the tests");
   Object.assign(process.env, stageVariables(cluster.stage));
   const good = await runTests();
-  if (!good) console.error(await stage.report());
-  return good;
+  if (!good) {
+    console.error(await stage.report());
+    return false;
+  }
+  say("taking the manifests back");
+  const left = await stage.uninstall();
+  if (left !== "") console.error(`uninstalling left behind:\n${left}`);
+  return left === "";
 }
 
 async function runTests(): Promise<boolean> {

@@ -97,6 +97,12 @@ export function openStage({ kubeconfig, kubectl: program, direct, journal }: Sta
       await kubectl(["apply", "--server-side", "-k", overlay]);
       await kubectl(["-n", "worktide-system", "rollout", "status", "deployment/worktide", "--timeout=120s"]);
     },
+    /** Takes the manifests back; answers what of them is still there then. */
+    uninstall: async (): Promise<string> => {
+      await kubectl(["delete", "-k", overlay, "--timeout=120s"]);
+      const kinds = "namespaces,customresourcedefinitions,clusterroles,clusterrolebindings,validatingwebhookconfigurations";
+      return kubectl(["get", kinds, "-l", "app.kubernetes.io/part-of=worktide", "-o", "name"]);
+    },
     /** What somebody who looks for the cause of a failure asks first. */
     report: async () => {
       const pods = await kubectl(["get", "pods", "-A", "-o", "wide"]);

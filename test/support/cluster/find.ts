@@ -4,6 +4,7 @@ import { constants } from "node:fs";
 import { access, mkdir, readFile, rename, rm, symlink } from "node:fs/promises";
 import path from "node:path";
 import { cacheFolder } from "../../../src/services/python.ts";
+import { forgetUnused, markUsed } from "./cache.ts";
 
 /** The folder whose programs bear the names of Kubernetes' own, or why there is none. */
 export type FoundCluster = Readonly<{ bin: string } | { missing: string }>;
@@ -20,6 +21,8 @@ const node = ["kube-scheduler", "kube-proxy", "kubelet", "coredns"] as const;
 /** Cold on two loaded cores it was seen to take between 4 and 15 minutes. */
 const BUILD_MS = 45 * 60_000;
 const PROGRESS_MS = 30_000;
+/** What other checkouts built is kept as long as they are in use. */
+const KEPT_MS = 14 * 86_400_000;
 
 /**
  * Finds the programs of a control plane: in `KUBEBUILDER_ASSETS` (envtest's archives lack kube-controller-manager: it must
@@ -30,7 +33,10 @@ export async function findCluster({ env, onProgress = () => {} }: FindCluster): 
   if (assets) return inAssets(assets);
   const home = path.join(cacheFolder(env), `cluster-${await fingerprint()}`);
   const bin = path.join(home, "bin");
-  if (await areExecutable(bin, [...controlPlane, ...node])) return { bin };
+  if (await areExecutable(bin, [...controlPlane, ...node])) {
+    await markUsed(home);
+    return { bin };
+  }
   const go = await goVersion(env);
   if (go === undefined) {
     return {
@@ -42,6 +48,7 @@ export async function findCluster({ env, onProgress = () => {} }: FindCluster): 
   try {
     onProgress(`building the programs of a Kubernetes cluster with ${go} into ${home}: once, 5 to 15 minutes`);
     await build(home, env, onProgress);
+    await forgetUnused(cacheFolder(env), /^cluster-/, KEPT_MS);
     return { bin };
   } catch (error) {
     if (await areExecutable(bin, controlPlane)) return { bin }; // another run was quicker
