@@ -42,13 +42,13 @@ describe("the controller in its own pod", () => {
   it("is admitted where only hardened pods are, and the API server refuses it what its roles do not say", async () => {
     const labels = await stage.kubectl(["get", "namespace", home, "-o", "jsonpath={.metadata.labels}"]);
     assert.match(labels, /"pod-security.kubernetes.io\/enforce":"restricted"/);
-    const may = (verb: string, resource: string) =>
-      stage.kubectl(["auth", "can-i", verb, resource, "-A", `--as=system:serviceaccount:${home}:worktide`]).then(
+    const may = (verb: string, ...resource: readonly string[]) =>
+      stage.kubectl(["auth", "can-i", verb, ...resource, "-A", `--as=system:serviceaccount:${home}:worktide`]).then(
         (answer) => answer.trim(),
         () => "no", // kubectl exits with 1
       );
-    assert.equal(await may("update", "deployments/scale"), "yes");
-    assert.equal(await may("update", "deployments"), "no");
+    assert.equal(await may("update", "deployments.apps", "--subresource=scale"), "yes");
+    assert.equal(await may("update", "deployments.apps"), "no");
     assert.equal(await may("list", "secrets"), "no");
   });
 
