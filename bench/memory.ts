@@ -22,6 +22,7 @@ async function sizes(redis: BenchRedis, { quick, say }: Context): Promise<Table>
   const counts = [0, 1_000, 10_000];
   const found = new Map<number, number[]>(counts.map((count) => [count, []]));
   const idle: number[] = [];
+  const spread: number[] = [];
   for (let repeat = 0; repeat < repeats; repeat++) {
     {
       const pool = scaledWorker("pool", [{ redis: { list: { key: "queue" } } }]);
@@ -32,17 +33,22 @@ async function sizes(redis: BenchRedis, { quick, say }: Context): Promise<Table>
       await using house = await startMany(redis.url, count);
       found.get(count)?.push(await settledMiB(house));
     }
+    {
+      await using house = await startMany(redis.url, 200, 50);
+      spread.push(await settledMiB(house));
+    }
     say(`memory: ${digits(idle.at(-1) ?? 0)} MiB with one pool`);
   }
   const of = (count: number) => median(found.get(count) ?? []);
   const perTrigger = (more: number, less: number) => `${digits(((of(more) - of(less)) * 1024) / (more - less))} KiB`;
   return {
     title: "Memory at rest",
-    note: "RSS 20 s after the start, libraries' and Node's own code among it. Goal: 150 MiB with 10,000 triggers.",
+    note: "RSS 20 s after the start, libraries' and Node's own code among it, run from the checkout. Goal: 150 MiB with 10,000 triggers.",
     head: ["what", "RSS"],
     rows: [
       ["`worktide run` with one pool of processes", `${digits(median(idle))} MiB`],
       ["no triggers (many.ts)", `${digits(of(0))} MiB`],
+      ["10,000 triggers, 50 per ScaledWorker", `${digits(median(spread))} MiB`],
       ["10,000 triggers, one per ScaledWorker", `${digits(of(10_000))} MiB`],
       ["each of the first 1,000 triggers", perTrigger(1_000, 0)],
       ["each of the next 9,000 triggers", perTrigger(10_000, 1_000)],
