@@ -25,9 +25,8 @@ describe("Celery workers on RabbitMQ", { skip, concurrency: false }, () => {
     lab.begin("mails-1-ab12", ["-c", "2"]);
     const reading = await lab.reading(
       "two run, all that it may fetch is fetched, and it has said how many it can do",
-      (r) => r.running === 2 && r.reserved === 8 && r.workers?.[0]?.slots !== undefined,
+      (r) => r.waiting === 7 && r.running === 2 && r.reserved === 8 && r.workers?.[0]?.slots !== undefined,
     );
-    assert.equal(reading.waiting, 7);
     assert.deepEqual(busy(reading), { "mails-1-ab12": 2 });
     assert.deepEqual([reading.workers?.[0]?.slots, reading.workers?.[0]?.host], [2, "test"]);
   });
@@ -49,21 +48,22 @@ describe("Celery workers on RabbitMQ", { skip, concurrency: false }, () => {
   });
 
   test("tasks with a distant ETA that a worker holds are neither waiting nor fetched nor running", async () => {
-    await lab.produce([{ count: 20, countdown: 3600 }]);
+    // As many as it may fetch: on RabbitMQ 4 Celery cannot raise that for tasks that sleep.
+    await lab.produce([{ count: 4, countdown: 3600 }]);
     lab.begin("w", ["-c", "1"]);
     const reading = await lab.reading("it holds them all", (r) => r.waiting === 0 && r.running === 0 && r.reserved === 0);
     assert.equal(await lab.depth(), 0);
     assert.equal(reading.dueSoon, 0);
-    assert.equal((await lab.reading("all are known", (r) => r.dueSoon === 20, { lookAhead: "1h" })).reserved, 0);
+    assert.equal((await lab.reading("all are known", (r) => r.dueSoon === 4, { lookAhead: "1h" })).reserved, 0);
   });
 
   test("tasks with an ETA that a stopped worker gave back do not wait, and new ones do", async () => {
-    await lab.produce([{ count: 20, countdown: 3600 }]);
+    await lab.produce([{ count: 4, countdown: 3600 }]);
     const worker = lab.begin("w", ["-c", "1"]);
-    await lab.reading("all are known", (r) => r.dueSoon === 20, { lookAhead: "1h" });
+    await lab.reading("all are known", (r) => r.dueSoon === 4, { lookAhead: "1h" });
     worker.signal("SIGTERM");
     await worker.exited;
-    await until("they are back", async () => (await lab.depth()) === 20);
+    await until("they are back", async () => (await lab.depth()) === 4);
     const back = await lab.reading("the worker is forgotten", (r) => r.waiting === 0 && r.workers?.length === 0);
     assert.equal(back.dueSoon, 0);
     await lab.produce([{ count: 3 }]);

@@ -1,18 +1,26 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { rabbitmq } from "../../scalers/rabbitmq.ts";
+import { freePort } from "../../src/services/free-port.ts";
 import { skipWithoutRabbit, startRabbit, type TestRabbit } from "../support/rabbitmq.ts";
 import { type Lab, openLab } from "../support/rabbitmq-lab.ts";
 import { type RabbitClient, rabbitClient } from "../support/rabbitmq-producer.ts";
+import { streamConsumer } from "../support/rabbitmq-stream.ts";
+import { waitFor } from "../support/wait.ts";
 
 const skip = await skipWithoutRabbit();
 
 describe("queues of RabbitMQ", { skip }, () => {
   let server: TestRabbit;
+  let streamPort = 0;
   let producer: RabbitClient;
   let lab: Lab;
   before(async () => {
-    server = await startRabbit();
+    streamPort = await freePort();
+    server = await startRabbit({
+      plugins: ["rabbitmq_stream", "rabbitmq_stream_management"],
+      config: [`stream.listeners.tcp.1 = 127.0.0.1:${streamPort}`],
+    });
     producer = await rabbitClient(server.url);
     lab = await openLab(server);
   });
@@ -87,6 +95,21 @@ describe("queues of RabbitMQ", { skip }, () => {
     const { kind, message } = await lab.problem({ queue: "stream" });
     assert.equal(kind, "missing");
     assert.match(message, /stream 'stream'/);
+  });
+
+  it("that are streams tell how far their consumers are behind, not how much they keep", async () => {
+    await producer.make("lagging", { arguments: { "x-queue-type": "stream" } });
+    for (let i = 0; i < 10; i++) await producer.put("lagging", 2);
+    assert.equal((await lab.problem({ queue: "lagging" })).kind, "missing", "nobody tells yet");
+    await using _consumer = await streamConsumer(streamPort, "lagging");
+    let waiting = 0;
+    await waitFor("its lag", async () => {
+      const [result] = await lab.outcomes({ queue: "lagging" });
+      waiting = (result && "reading" in result && result.reading.waiting) || 0;
+      return waiting > 0;
+    });
+    // Counted up to the beginning of the last chunk that was written.
+    assert.ok(waiting > 0 && waiting < 20, String(waiting));
   });
 
   it("are added up by a pattern of whole names, or the longest counts", async () => {
