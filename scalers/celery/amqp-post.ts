@@ -26,6 +26,8 @@ type Line = Readonly<{ channel: RabbitChannel; oid: string; since: number }>;
 /** Every worker has a queue of its own name for commands, which goes with its connection. */
 const mailbox = `.${exchange}`;
 const isMailbox = (queue: string) => queue.endsWith(mailbox) && !queue.endsWith(`.${replyExchange}`);
+/** After a refusal, ms. */
+const againMs = 5000;
 const unread: Problem = { kind: "missing", message: "the workers' mailboxes were not looked for" };
 
 function createPost(client: RabbitReader): AmqpPost {
@@ -56,7 +58,10 @@ function createPost(client: RabbitReader): AmqpPost {
 
   const ready = (signal: AbortSignal): Promise<Line> => {
     line ??= open().catch((error) => {
-      line = undefined;
+      // RabbitMQ logs each refusal: the next attempt is not at the next reading.
+      setTimeout(() => {
+        line = undefined;
+      }, againMs).unref();
       throw new BrokerError(rabbitProblem(error), { cause: error });
     });
     return abortable(line, signal);

@@ -84,7 +84,8 @@ function isOurs(node: Node, key: string, queues: ReadonlySet<string>): boolean {
  */
 export function asleepInQueue(fleet: Fleet, queues: ReadonlySet<string>, ready: number, now: number, lookAhead: number): Asleep {
   const { back } = bedroomOf(fleet);
-  if ([...fleet.nodes.values()].some((node) => !node.offline)) return { soon: 0, later: 0 };
+  const works = ({ offline, queues: own }: Node) => !offline && (own === undefined || own.some((queue) => queues.has(queue)));
+  if ([...fleet.nodes.values()].some(works)) return { soon: 0, later: 0 };
   const sleepers: Sleeper[] = [];
   for (const sleeper of back.values()) {
     if (sleeper.at <= now || (queues.has(sleeper.queue) && sleepers.length >= ready)) back.delete(sleeper.id);

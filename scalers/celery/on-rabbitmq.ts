@@ -74,7 +74,7 @@ type Counts = Readonly<{ ready: number; unacked: number | undefined; lookAhead: 
 function inHand(fleet: Fleet, queues: ReadonlySet<string>, { ready, unacked, lookAhead }: Counts) {
   const now = Date.now();
   const back = asleepInQueue(fleet, queues, ready, now, lookAhead);
-  const held = asleepInHand(fleet, queues, now, lookAhead);
+  const held = unacked === 0 ? { soon: 0, later: 0 } : asleepInHand(fleet, queues, now, lookAhead);
   const { complete, running, workers, finished } = crewOf(fleet, queues, monotonicMs());
   const begun = fleet.late ? running : 0;
   return {

@@ -33,11 +33,15 @@ const channels = 16;
 
 const closed: Problem = { kind: "unreachable", message: "the connection is closed" };
 
-/** Dials the nodes in turn, from one that is drawn, and logs in, all before `signal` fires. Throws BrokerError. */
+/**
+ * Dials the nodes in turn, and logs in, all before `signal` fires. Begins with one that is drawn: where several are silent,
+ * the time of one attempt may be over before all were tried. Throws BrokerError.
+ */
 export async function openLink(address: RabbitAddress, tls: Tls | undefined, signal: AbortSignal): Promise<RabbitLink> {
   const options = await tlsOptions(tls);
   const problems: Problem[] = [];
-  for (const node of address.nodes) {
+  const first = Math.floor(Math.random() * address.nodes.length);
+  for (const node of [...address.nodes.slice(first), ...address.nodes.slice(0, first)]) {
     try {
       return await dial(address, node, options, signal);
     } catch (error) {

@@ -29,6 +29,8 @@ export function createSurveyor(vhost: string, management: Management | undefined
   /** Queues that the list alone does not tell: they are asked for beside it, not after it. */
   const unsure = new Set<string>();
   const peaks = createPeaks(intervalMs);
+  /** To AMQP a stream is empty, whatever is in it. */
+  const streams = new Set<string>();
   let asked: Promise<Listed> | undefined;
   let failures = 0;
   let pausedUntil = 0;
@@ -74,7 +76,8 @@ export function createSurveyor(vhost: string, management: Management | undefined
     for (const queue of late) unsure.add(queue);
     const depths = new Map([...first, ...second]);
     peaks.see(depths);
-    const found = { vhost, board, askedAt, intervalMs, peaks, listedAt: "rows" in listed ? listed.askedAt : askedAt };
+    for (const queue of queues) if (rows?.get(queue)?.type === "stream") streams.add(queue);
+    const found = { vhost, board, askedAt, intervalMs, peaks, streams, listedAt: "rows" in listed ? listed.askedAt : askedAt };
     return {
       of: (queue) => numbersOf(queue, rows, depths.get(queue), found),
       ...(rows ? { names: [...rows.keys()] } : { blind: "problem" in listed ? listed.problem : off }),
@@ -110,6 +113,7 @@ function needsDepth(rows: ReadonlyMap<string, QueueRow> | undefined, queue: stri
 }
 
 type Found = Readonly<{
+  streams: ReadonlySet<string>;
   peaks: Pick<ReturnType<typeof createPeaks>, "of">;
   vhost: string;
   board: Board | undefined;
@@ -124,8 +128,10 @@ function numbersOf(
   depth: Depth | Problem | undefined,
   found: Found,
 ): QueueNumbers | Problem {
-  const { vhost, board, askedAt, listedAt, intervalMs, peaks } = found;
+  const { vhost, board, askedAt, listedAt, intervalMs, peaks, streams } = found;
   if (rows === undefined) {
+    if (streams.has(queue))
+      return { kind: "missing", message: `of stream '${queue}' only the management API tells, which does not` };
     if (depth === undefined || "kind" in depth) return depth ?? { kind: "internal", message: `queue ${queue} was not asked for` };
     return { ...depth, sampledAt: askedAt };
   }

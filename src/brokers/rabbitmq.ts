@@ -108,6 +108,15 @@ function createReader(
     }
   };
 
+  const dialSpeaker = (): Promise<RabbitLink> => {
+    const dialled = dialInTime(address);
+    const forget = () => {
+      if (speaker === dialled) speaker = undefined;
+    };
+    dialled.then(({ lost }) => lost.then(forget), forget);
+    return dialled;
+  };
+
   const dialOther = async (vhost: string, place: Place): Promise<RabbitLink> => {
     const other = { ...address, vhost };
     try {
@@ -136,11 +145,7 @@ function createReader(
       return place.survey(link, place.epoch, queues, patterns, signal);
     },
     async speak() {
-      speaker ??= dialInTime(address);
-      const forget = () => {
-        speaker = undefined;
-      };
-      speaker.then(({ lost }) => lost.then(forget), forget);
+      speaker ??= dialSpeaker();
       return (await speaker).channel();
     },
     destroy() {
