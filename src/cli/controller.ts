@@ -1,4 +1,5 @@
 import { ConfigError, type ControllerConfig, readControllerConfig } from "../config.ts";
+import { tidyUp } from "./economy.ts";
 import { logOf, startOrExplain, untilStopped } from "./run.ts";
 import { UsageError } from "./usage-error.ts";
 import type { World } from "./world.ts";
@@ -13,6 +14,7 @@ export async function controllerCommand({ allowHost, history, ...flags }: Contro
   const { startController } = await import("./cluster.ts");
   const running = await startOrExplain(() => startController({ config, hosts: allowHost, history, log }, world));
   log.info({ url: running.url, identity: running.identity, pid: world.pid }, "running");
+  tidyUp();
   await untilStopped(world.stop);
   log.info({}, "stopping: the lease is given away, targets keep their sizes");
   await running.close();
