@@ -8,6 +8,7 @@ import { promisify } from "node:util";
 import { cacheFolder } from "../../src/services/python.ts";
 import { forgetUnused, markUsed } from "../support/cluster/cache.ts";
 import { pauseImage } from "../support/cluster/node/config.ts";
+import { unpackPackages } from "../support/cluster/node/debian.ts";
 import { buildahIn } from "./buildah.ts";
 import { basePackages, fillBase, fillRuntime, fillWorkers, root, runtimePackages, workerInputs } from "./contexts.ts";
 
@@ -24,71 +25,91 @@ const STORE_MB = 6_000;
 /** Archives of the images that the tests run. */
 export type Images = Readonly<{ pause: string; workers: string; controller: string }>;
 
+type Workshop = Readonly<{ buildah: Buildah; home: string; store: string; archives: string; onProgress(line: string): void }>;
+type Buildah = ReturnType<typeof buildahIn>;
+
+/** An image of `images/`, and what it is made of beside its recipe. */
+type Recipe = Readonly<{
+  tag: string;
+  inputs: readonly string[];
+  /** Lays out its context in an empty folder. */
+  fill(context: string): Promise<void>;
+  /** Others are built on it, and nobody runs it: no archive of it is written. */
+  inner?: boolean;
+}>;
+
 /**
  * Builds the images with buildah, from Debian's packages and this checkout, without any registry of images. What is built
  * lies in the user's cache folder until what it is made of changes. `controllerTag` is what the manifests call it.
  */
 export async function buildImages(tools: string, controllerTag: string, onProgress: (line: string) => void): Promise<Images> {
   const home = cacheFolder(process.env);
-  const store = path.join(home, "buildah");
+  const [store, archives] = [path.join(home, "buildah"), path.join(home, "e2e-images")];
   await boundStore(store);
-  const buildah = buildahIn(tools, store);
-  const archives = path.join(home, "e2e-images");
   await mkdir(archives, { recursive: true });
-
-  /** An image whose context `fill` lays out in an empty folder. */
-  const made = async (tag: string, inputs: readonly string[], fill: (context: string) => Promise<void>, save = true) => {
-    const name = /\/worktide-(\w+):/.exec(tag)?.[1] ?? tag;
-    const dockerfile = path.join(recipes, `${name}.Dockerfile`);
-    const key = await digest([...inputs, await readFile(dockerfile, "utf8")]);
-    const archive = save ? path.join(archives, `${name}-${key}.tar`) : path.join(store, `${name}-${key}`);
-    if (await isKept(archive)) return { key, archive };
-    onProgress(`building the image ${tag}`);
-    const context = await mkdtemp(path.join(tmpdir(), "worktide-image-"));
-    try {
-      await fill(context);
-      await buildah.build({ tag, dockerfile, context });
-      if (save) await saveAs(buildah, tag, archive);
-      else await writeFile(archive, ""); // only buildah itself needs it: a mark in its own folder that it is there
-    } finally {
-      await rm(context, { recursive: true, force: true });
-    }
-    return { key, archive };
-  };
+  const shop = { buildah: buildahIn(tools, store), home, store, archives, onProgress };
   const code = await readFile(path.join(import.meta.dirname, "contexts.ts"), "utf8");
-  const base = await made(baseTag, [process.version, ...basePackages, code], fillBase, false);
-  const runtime = await made(runtimeTag, [...runtimePackages, code], fillRuntime, false);
-  const pause = await made(pauseImage, [base.key], async (context) => {
-    const busybox = await run("sh", ["-c", 'ls "$0"/debian-*/usr/bin/busybox | head -n 1', home]);
-    await copyFile(busybox.stdout.trim(), path.join(context, "busybox"));
+  const base = await make(shop, { tag: baseTag, inputs: [process.version, ...basePackages, code], fill: fillBase, inner: true });
+  const runtime = await make(shop, { tag: runtimeTag, inputs: [...runtimePackages, code], fill: fillRuntime, inner: true });
+  const pause = await make(shop, { tag: pauseImage, inputs: [base.key], fill: fillPause });
+  const workers = await make(shop, {
+    tag: workersTag,
+    inputs: [base.key, ...(await texts(await workerInputs()))],
+    fill: fillWorkers,
   });
-  const workers = await made(workersTag, [base.key, ...(await texts(await workerInputs()))], fillWorkers);
-
-  const controller = async () => {
-    const key = await digest([base.key, runtime.key, controllerTag, ...(await texts(controllerSources()))]);
-    const archive = path.join(archives, `controller-${key}.tar`);
-    if (await isKept(archive)) return archive;
-    onProgress(`building the image ${controllerTag} from the Dockerfile`);
-    const npmrc = path.join(archives, "npmrc");
-    await writeFile(npmrc, await npmSettings());
-    await buildah.build({
-      tag: controllerTag,
-      dockerfile: path.join(root, "Dockerfile"),
-      context: root,
-      args: { NODE_IMAGE: baseTag, BASE_IMAGE: runtimeTag },
-      volumes: {
-        "/root/.npmrc:ro": npmrc,
-        "/npm-cache": (await npm("cache")) || path.join(home, "npm"),
-        "/npm-authorities.pem:ro": await authorities(),
-      },
-    });
-    await saveAs(buildah, controllerTag, archive);
-    return archive;
-  };
-  return { pause: pause.archive, workers: workers.archive, controller: await controller() };
+  const controller = await makeController(shop, controllerTag, [base.key, runtime.key]);
+  return { pause: pause.archive, workers: workers.archive, controller };
 }
 
-async function saveAs(buildah: ReturnType<typeof buildahIn>, tag: string, archive: string): Promise<void> {
+async function make(shop: Workshop, { tag, inputs, fill, inner = false }: Recipe): Promise<{ key: string; archive: string }> {
+  const name = /\/worktide-(\w+):/.exec(tag)?.[1] ?? tag;
+  const dockerfile = path.join(recipes, `${name}.Dockerfile`);
+  const key = await digest([...inputs, await readFile(dockerfile, "utf8")]);
+  const archive = inner ? path.join(shop.store, `${name}-${key}`) : path.join(shop.archives, `${name}-${key}.tar`);
+  if (await isKept(archive)) return { key, archive };
+  shop.onProgress(`building the image ${tag}`);
+  const context = await mkdtemp(path.join(tmpdir(), "worktide-image-"));
+  try {
+    await fill(context);
+    await shop.buildah.build({ tag, dockerfile, context });
+    if (inner)
+      await writeFile(archive, ""); // a mark in buildah's own folder that it is there
+    else await saveAs(shop.buildah, tag, archive);
+  } finally {
+    await rm(context, { recursive: true, force: true });
+  }
+  return { key, archive };
+}
+
+/** From the project's own Dockerfile; answers its archive. */
+async function makeController(shop: Workshop, tag: string, bases: readonly string[]): Promise<string> {
+  const key = await digest([...bases, tag, ...(await texts(controllerSources()))]);
+  const archive = path.join(shop.archives, `controller-${key}.tar`);
+  if (await isKept(archive)) return archive;
+  shop.onProgress(`building the image ${tag} from the Dockerfile`);
+  const npmrc = path.join(shop.archives, "npmrc");
+  await writeFile(npmrc, await npmSettings());
+  await shop.buildah.build({
+    tag,
+    dockerfile: path.join(root, "Dockerfile"),
+    context: root,
+    args: { NODE_IMAGE: baseTag, BASE_IMAGE: runtimeTag },
+    volumes: {
+      "/root/.npmrc:ro": npmrc,
+      "/npm-cache": (await npm("cache")) || path.join(shop.home, "npm"),
+      "/npm-authorities.pem:ro": await authorities(),
+    },
+  });
+  await saveAs(shop.buildah, tag, archive);
+  return archive;
+}
+
+async function fillPause(context: string): Promise<void> {
+  const unpacked = await unpackPackages({ env: process.env, packages: basePackages, whole: true });
+  await copyFile(path.join(unpacked, "usr/bin/busybox"), path.join(context, "busybox"));
+}
+
+async function saveAs(buildah: Buildah, tag: string, archive: string): Promise<void> {
   const fresh = `${archive}.${process.pid}`;
   await rm(fresh, { force: true });
   await buildah.save(tag, fresh);

@@ -6,13 +6,16 @@ import path from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { promisify } from "node:util";
-import { nodeTools, noNode, startNode } from "../support/cluster/node/node.ts";
+import manifest from "../../package.json" with { type: "json" };
+import { noNode } from "../support/cluster/node/no-node.ts";
+import { nodeTools, startNode } from "../support/cluster/node/node.ts";
 import { findPrograms } from "../support/control-plane.ts";
 import { buildImages } from "./images.ts";
-import { openStage, type Stage, stageVariables } from "./stage.ts";
+import { type OpenStage, openStage, type Stage, stageVariables } from "./stage.ts";
 
 const execute = promisify(execFile);
-const controllerTag = "docker.io/library/worktide:0.1.0";
+/** As the manifests name it: what runs containers reads more into a short name. */
+const controllerTag = `docker.io/library/worktide:${manifest.version}`;
 const began = performance.now();
 const say = (line: string) => console.error(`${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s  ${line}`);
 const patterns = process.argv.length > 2 ? process.argv.slice(2) : [path.join(import.meta.dirname, "*.e2e.ts")];
@@ -54,16 +57,19 @@ async function main(): Promise<boolean> {
   await using cluster = given ? await givenCluster(given) : await ownCluster();
   say("the cluster is ready: importing images");
   for (const archive of Object.values(images ?? {})) await cluster.load(archive);
-  say("applying the manifests");
   await using stage = openStage(cluster.stage);
+  Object.assign(process.env, stageVariables(cluster.stage));
+  const good = await tried(stage).catch((error: unknown) => console.error(error));
+  if (!good) console.error(await stage.report());
+  return good === true;
+}
+
+/** Installs, runs the tests, and takes the manifests back. */
+async function tried(stage: OpenStage): Promise<boolean> {
+  say("applying the manifests");
   await stage.install();
   say("running the tests");
-  Object.assign(process.env, stageVariables(cluster.stage));
-  const good = await runTests();
-  if (!good) {
-    console.error(await stage.report());
-    return false;
-  }
+  if (!(await runTests())) return false;
   say("taking the manifests back");
   const left = await stage.uninstall();
   if (left !== "") console.error(`uninstalling left behind:\n${left}`);

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir, userInfo } from "node:os";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -11,6 +11,7 @@ import { admin, writeSecrets } from "../secrets.ts";
 import { makeCgroups } from "./cgroups.ts";
 import { type NodePlace, nodeFiles, nodeName } from "./config.ts";
 import { unpackPackages } from "./debian.ts";
+import { works } from "./no-node.ts";
 
 const run = promisify(execFile);
 
@@ -29,19 +30,6 @@ export interface Node extends Access {
 
 const packages = ["containerd", "runc", "containernetworking-plugins", "nftables", "buildah"];
 const NODE_MS = 180_000;
-
-/** Why no node can run here, or false. */
-export async function noNode(): Promise<string | false> {
-  if (process.platform !== "linux" || userInfo().uid !== 0) return "a node of its own needs Linux and root";
-  if (!(await works("apt-get", ["--version"])))
-    return "a node of its own takes containerd and runc from Debian, and here is no apt-get";
-  if (!(await works("openssl", ["version"]))) return "a node of its own needs openssl";
-  if (!(await works("test", ["-d", "/sys/fs/cgroup/memory"])))
-    return "a node of its own was only ever seen to run with cgroup v1";
-  const programs = await findPrograms();
-  if ("missing" in programs) return programs.missing;
-  return (await works(path.join(programs.bin, "kubelet"), ["--version"])) ? false : `${programs.bin} has no kubelet`;
-}
 
 /** What Debian has for it: containerd, runc, and buildah, which makes the images. */
 export const nodeTools = (): Promise<string> =>
@@ -191,9 +179,3 @@ async function firstChild(pid: number): Promise<number> {
 async function appears(file: string, signal: AbortSignal): Promise<void> {
   while (!(await works("test", ["-e", file]))) await pause(100, undefined, { signal });
 }
-
-const works = (command: string, args: readonly string[]) =>
-  run(command, args).then(
-    () => true,
-    () => false,
-  );
