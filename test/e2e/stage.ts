@@ -59,11 +59,14 @@ export function openStage({ kubeconfig, kubectl: program, direct, journal }: Sta
       stdio: ["ignore", "pipe", "inherit"],
     });
     ends.push(() => child.kill());
-    for await (const text of child.stdout.setEncoding("utf8")) {
-      const [, local] = /127\.0\.0\.1:(\d+)/.exec(String(text)) ?? [];
-      if (local) return `127.0.0.1:${local}`;
-    }
-    throw new Error(`reaching port ${port} of pod ${pod}`);
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    // It is read to its end: kubectl ends when nobody takes what it prints.
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      const [, local] = /127\.0\.0\.1:(\d+)/.exec(text) ?? [];
+      if (local) resolve(`127.0.0.1:${local}`);
+    });
+    child.once("close", () => reject(new Error(`reaching port ${port} of pod ${pod}`)));
+    return promise;
   };
 
   /** Calls `seen` with every state of an object, as the API server tells it, until the stage is closed. */
