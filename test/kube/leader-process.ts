@@ -3,7 +3,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { fenced } from "../../src/kube/fenced.ts";
 import { contend } from "../../src/kube/lease.ts";
-import { clientOf, configMaps } from "./support.ts";
+import { type ConfigMap, clientOf, configMaps } from "./support.ts";
 
 const [kubeconfig = "", namespace = "", identity = "", durationMs = ""] = process.argv.slice(2);
 const kube = await clientOf(kubeconfig);
@@ -25,12 +25,22 @@ const look = setInterval(() => {
   clearInterval(look);
 }, 20);
 
+/**
+ * Each write holds only for what it was decided on, as every `/scale` does: one that was on its way into the socket when the
+ * process was stopped, which no fence can call back, is refused by the server once another leader has written.
+ */
 const ref = { kind: configMaps, namespace, name: "ledger" };
+let seen: ConfigMap | undefined;
 for (let count = 0; ; count++) {
   const term = leadership.term();
   if (term === undefined) await pause(10);
-  else
-    await writer
-      .patch(ref, { type: "merge", body: { data: { term: String(term), identity, count: String(count) } } })
-      .catch(() => {});
+  else {
+    try {
+      seen ??= await writer.get<ConfigMap>(ref);
+      const data = { term: String(term), identity, count: String(count) };
+      seen = await writer.update<ConfigMap>(ref, { ...seen, data } as ConfigMap);
+    } catch {
+      seen = undefined;
+    }
+  }
 }
