@@ -22,7 +22,7 @@ type Measure = Readonly<{
   rssMiB: number;
 }>;
 
-const settleMs = 10_000;
+const settleMs = 15_000;
 
 /** What a round costs at rest: nothing changes, every trigger is read once in a second. */
 export const rounds: Bench = async (context) => {
