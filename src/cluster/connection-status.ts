@@ -1,12 +1,10 @@
 import type { ParsedObject } from "../api/object.ts";
 import type { QueueConnectionStatus, StatusCondition } from "../api/status.ts";
-import { failings } from "../control/conditions.ts";
+import { failings, graceMs } from "../control/conditions.ts";
 import type { StatusWriter } from "../kube/status.ts";
 import type { ConnectionState } from "../observe/observer.ts";
 import type { Watches } from "./declared.ts";
-
-/** An outage shorter than this, ms, must not turn a deployment red. */
-const graceMs = 60_000;
+import { errorsOf, stamped, turnsOf } from "./status.ts";
 
 /** What a connection's status follows from. `now` as the observer's clock, monotonic ms; `at` is the same moment, ISO. */
 export type ConnectionSeen = Readonly<{
@@ -29,13 +27,11 @@ export function connectionStatusOf(seen: ConnectionSeen, published: QueueConnect
     seen,
     published.conditions?.find(({ type }) => type === "Ready"),
   );
-  const same = published.conditions?.find(({ type, status }) => type === "Ready" && status === ready.status);
-  const lastTransitionTime = same?.lastTransitionTime ?? at;
   return {
     observedGeneration,
     ...(connection && { type: connection.type }),
     users,
-    conditions: [{ type: "Ready", ...ready, lastTransitionTime, observedGeneration }],
+    conditions: [stamped({ type: "Ready", ...ready, observedGeneration }, at, published.conditions)],
   };
 }
 
@@ -49,8 +45,8 @@ export function connectionStatusOf(seen: ConnectionSeen, published: QueueConnect
  * | it is down for less, or not dialled yet     | as before, else Unknown Connecting |
  */
 function verdictOf({ parsed, state, users, now }: ConnectionSeen, before: StatusCondition | undefined): Verdict {
-  const errors = parsed.findings.filter(({ severity }) => severity === "error").map(({ message }) => message);
-  if (errors.length > 0) return { status: "False", reason: "InvalidSpec", message: errors.join("; ").slice(0, 1024) };
+  const errors = errorsOf(parsed);
+  if (errors !== undefined) return { status: "False", reason: "InvalidSpec", message: errors };
   if (users === 0 || state === undefined) return { status: "Unknown", reason: "Unused", message: "no ScaledWorker uses it" };
   if (state.up) return { status: "True", reason: "Connected", message: "" };
   const { problem } = state;
@@ -97,7 +93,4 @@ export function publishConnections(house: ConnectionsHouse): Disposable {
 }
 
 /** Without words and times that move by themselves. */
-export const connectionMeaning = ({ conditions = [], ...rest }: QueueConnectionStatus): unknown => [
-  rest,
-  conditions.map(({ type, status, reason, observedGeneration }) => [type, status, reason, observedGeneration]),
-];
+export const connectionMeaning = ({ conditions = [], ...rest }: QueueConnectionStatus): unknown => [rest, turnsOf(conditions)];

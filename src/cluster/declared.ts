@@ -36,8 +36,6 @@ export interface Declarations extends AsyncDisposable {
   users(connection: string): number;
   /** Why its newest spec is not in force; undefined where it is. */
   refused(key: string): Refused | undefined;
-  /** Resolves when all that was known at the time of the call is in force. */
-  settled(): Promise<void>;
 }
 
 /** So many are put in force before others get their turn. */
@@ -148,7 +146,6 @@ export function followDeclarations({ watches, controller, changed, follow, faile
       const message = `\`spec.target\` must not be the target of another ScaledWorker: '${owner.slice(owner.indexOf("/") + 1)}' has it`;
       return { generation, reason: "Conflict", message };
     },
-    settled: async () => working,
     async [Symbol.asyncDispose]() {
       stopped = true;
       for (const stop of [...stops, ...[...following.values()].flat()]) stop();

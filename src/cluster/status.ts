@@ -96,10 +96,19 @@ function conditionsOf(seen: Seen, before: readonly StatusCondition[]): StatusCon
       ? [{ type: "Reconciling", status: "True", reason: "NewGeneration", message: "", since: generatedAt } as const]
       : []),
   ];
-  return [...conditions, ...abnormal].map(({ since, ...condition }) => {
-    const same = before.find(({ type, status }) => type === condition.type && status === condition.status);
-    return { ...condition, lastTransitionTime: same?.lastTransitionTime ?? since, observedGeneration: generation };
-  });
+  return [...conditions, ...abnormal].map(({ since, ...condition }) =>
+    stamped({ ...condition, observedGeneration: generation }, since, before),
+  );
+}
+
+/** The condition with the time of its last flip: that of `before` while its status is the same, else `since`. */
+export function stamped(
+  condition: Omit<StatusCondition, "lastTransitionTime">,
+  since: string,
+  before: readonly StatusCondition[] = [],
+): StatusCondition {
+  const same = before.find(({ type, status }) => type === condition.type && status === condition.status);
+  return { ...condition, lastTransitionTime: same?.lastTransitionTime ?? since };
 }
 
 /** The most telling of the reasons, for the column of `kubectl get`, which cannot choose. */
@@ -117,13 +126,21 @@ function telling(conditions: readonly Condition[]): string {
 
 /** What a status says, without words and times that move by themselves: while it is equal there is nothing to write. */
 export function meaningOf({ conditions = [], triggers = [], lastDecision: _, ...rest }: ScaledWorkerStatus): unknown {
-  const turned = conditions.map(({ type, status, reason, observedGeneration }) => [type, status, reason, observedGeneration]);
-  return [rest, turned, triggers.map(({ name, type, state }) => [name, type, state])];
+  return [rest, turnsOf(conditions), triggers.map(({ name, type, state }) => [name, type, state])];
+}
+
+/** What of conditions turns: their words and times move by themselves. */
+export const turnsOf = (conditions: readonly StatusCondition[]): unknown =>
+  conditions.map(({ type, status, reason, observedGeneration }) => [type, status, reason, observedGeneration]);
+
+/** All errors of an object in one message; undefined without any. */
+export function errorsOf({ findings }: ParsedObject): string | undefined {
+  const errors = findings.filter(({ severity }) => severity === "error").map(({ message }) => message);
+  return errors.length === 0 ? undefined : errors.join("; ").slice(0, longestMessage);
 }
 
 /** Why the newest spec cannot be put in force; undefined where it can. */
 export function refusalOf(object: ParsedObject | undefined): Refused | undefined {
   if (object === undefined || object.worker !== undefined) return undefined;
-  const errors = object.findings.filter(({ severity }) => severity === "error").map(({ message }) => message);
-  return { generation: object.generation, reason: "InvalidSpec", message: errors.join("; ").slice(0, longestMessage) };
+  return { generation: object.generation, reason: "InvalidSpec", message: errorsOf(object) ?? "" };
 }

@@ -32,7 +32,7 @@ type Verdict = Omit<Condition, "type" | "since"> & Readonly<{ from?: number | un
 /** A reading is late after so many of its intervals. */
 const lateIntervals = 3;
 /** An outage shorter than this, ms, must not turn a deployment red: ReadingsFresh tells of it first. */
-const graceMs = 60_000;
+export const graceMs = 60_000;
 
 /** All conditions, always in this order, each with the time of its last flip taken over from `previous`. */
 export function deriveConditions(input: ConditionInput, previous: readonly Condition[] = []): readonly Condition[] {

@@ -16,9 +16,7 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
 
   it("sizes a Deployment from zero to what its queue asks for, and back, and tells of it", async () => {
     await using house = await openClusterHouse(plane);
-    await house.deployment("mails", 0);
-    await house.connection("main");
-    await house.worker("mails");
+    await house.pool("mails");
     await using life = await house.start();
     await house.reason("mails", "Empty");
     await house.push("mails", 7);
@@ -46,9 +44,7 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
 
   it("writes nothing while nothing changes, but its Lease", async () => {
     await using house = await openClusterHouse(plane);
-    await house.deployment("mails", 0);
-    await house.connection("main");
-    await house.worker("mails");
+    await house.pool("mails");
     await using _ = await house.start();
     await house.push("mails", 4);
     await house.size("mails", 2);
@@ -98,9 +94,7 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
 
   it("keeps the spec before in force when an edit is refused, and tells", async () => {
     await using house = await openClusterHouse(plane);
-    await house.deployment("mails", 0);
-    await house.connection("main");
-    await house.worker("mails");
+    await house.pool("mails");
     await using _ = await house.start();
     await house.push("mails", 4);
     await house.size("mails", 2);
@@ -115,9 +109,7 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
 
   it("lets an object have one ScaledWorker: the first; the next one waits for it", async () => {
     await using house = await openClusterHouse(plane);
-    await house.deployment("mails", 0);
-    await house.connection("main");
-    await house.worker("mails");
+    await house.pool("mails");
     await using _ = await house.start();
     await house.reason("mails", "Empty");
     await house.worker("other", { target: { kind: "Deployment", name: "mails" } });
@@ -129,9 +121,7 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
 
   it("leaves the target as it is when its ScaledWorker goes, without holding that up", async () => {
     await using house = await openClusterHouse(plane);
-    await house.deployment("mails", 0);
-    await house.connection("main");
-    await house.worker("mails");
+    await house.pool("mails");
     await using _ = await house.start();
     await house.push("mails", 4);
     await house.size("mails", 2);
@@ -192,9 +182,7 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
 
   it("respects a zero that a person set, until somebody raises it, and after a restart too", async () => {
     await using house = await openClusterHouse(plane);
-    await house.deployment("mails", 0);
-    await house.connection("main");
-    await house.worker("mails");
+    await house.pool("mails");
     const first = await house.start();
     await house.push("mails", 4);
     await house.size("mails", 2);
@@ -212,9 +200,7 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
 
   it("hands over within a second on SIGTERM, and after a crash within the lease: the standby is warm", async () => {
     await using house = await openClusterHouse(plane);
-    await house.deployment("mails", 0);
-    await house.connection("main");
-    await house.worker("mails");
+    await house.pool("mails");
     const first = await house.start(["--identity", "first"]);
     await first.says('"msg":"leads"');
     const second = await house.start(["--identity", "second"]);

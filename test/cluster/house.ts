@@ -93,6 +93,12 @@ export async function openClusterHouse(plane: Access) {
           ...spec,
         },
       }),
+    /** A Deployment without replicas, the connection `main`, and who sizes it by the list of its name. */
+    async pool(name: string): Promise<void> {
+      await this.deployment(name, 0);
+      await this.connection("main");
+      await this.worker(name);
+    },
     patch: (name: string, body: object) => plane.request("PATCH", `${ours}/scaledworkers/${name}`, body),
     get: (name: string) => plane.request<Worker>("GET", `${ours}/scaledworkers/${name}`),
     replicas: async (name: string) => (await plane.request<Deployment>("GET", `${apps}/deployments/${name}`)).spec.replicas,
