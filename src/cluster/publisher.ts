@@ -82,6 +82,7 @@ export function createPublisher(house: PublisherHouse): Publisher {
   return {
     touch,
     touchAll(keys) {
+      told.clear(); // another leader may have told otherwise since
       for (const key of keys) touch(key);
     },
     scaled(key, { from, summary }, to) {

@@ -113,6 +113,21 @@ describe("publisher", () => {
     assert.equal(written.length, 1);
   });
 
+  it("tells again what it told once, where another leader has told otherwise since", (t) => {
+    const { publisher, written, pass, given } = rig(t);
+    publisher.touch(key);
+    pass(200);
+    const [first] = written;
+    assert.ok(first);
+    given.published = { ...first, reason: "AtMaximum", desired: 20 };
+    publisher.touchAll([key]);
+    pass(200);
+    assert.deepEqual(
+      written.map(({ desired }) => desired),
+      [9, 9],
+    );
+  });
+
   it("looks again by itself where something fails: time alone turns an outage to an alarm", (t) => {
     const { publisher, written, pass, state } = rig(t);
     const at = Date.now();
