@@ -52,8 +52,8 @@ export async function openAdmissionServer(options: AdmissionServerOptions): Prom
   await listening(server, listen);
   const renewing = renew(options, stopped, (next) => {
     if (next.cert === certificate.cert) return;
-    certificate = next;
     server.setSecureContext({ ...next, minVersion: "TLSv1.2" });
+    certificate = next;
   });
   return {
     port: (server.address() as AddressInfo).port,

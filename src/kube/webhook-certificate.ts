@@ -10,15 +10,26 @@ export type ServerCertificate = Readonly<{ cert: string; key: string }>;
 /** Where a server takes its certificate from; asked at the start and again and again, so that a new one is used. */
 export type CertificateSource = (signal: AbortSignal) => Promise<ServerCertificate>;
 
-/** `tls.crt` and `tls.key` of a folder: a Secret that cert-manager renews, mounted. */
+/**
+ * `tls.crt` and `tls.key` of a folder: a Secret that cert-manager renews, mounted. Rejects while one of them is being
+ * written: a server that is given half of a pair turns everybody away.
+ */
 export const certificateFiles =
   (folder: string): CertificateSource =>
   async (signal) => {
-    const [cert, key] = await Promise.all(
-      ["tls.crt", "tls.key"].map((file) => readFile(join(folder, file), { encoding: "utf8", signal })),
-    );
-    return { cert: cert ?? "", key: key ?? "" };
+    const read = (file: string) => readFile(join(folder, file), { encoding: "utf8", signal });
+    const [cert, key] = await Promise.all([read("tls.crt"), read("tls.key")]);
+    if (!isPair(cert, key)) throw new Error(`tls.crt and tls.key in ${folder} must be a certificate and its key, both PEM`);
+    return { cert, key };
   };
+
+function isPair(cert: string, key: string): boolean {
+  try {
+    return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
+  } catch {
+    return false; // empty, or cut short
+  }
+}
 
 const secrets: Kind = { apiVersion: "v1", kind: "Secret", plural: "secrets", namespaced: true };
 const configurations: Kind = {

@@ -92,19 +92,27 @@ describe("the server of the webhook", () => {
 
   it("shows a new certificate to new connections, from files too", async () => {
     const folder = await mkdtemp(join(tmpdir(), "worktide-tls-"));
-    const write = async () => {
-      const { cert, key } = issue();
-      await Promise.all([writeFile(join(folder, "tls.crt"), cert), writeFile(join(folder, "tls.key"), key)]);
-      return new X509Certificate(cert).serialNumber;
-    };
-    const first = await write();
+    const put = (file: "tls.crt" | "tls.key", text: string) => writeFile(join(folder, file), text);
+    const serial = ({ cert }: { cert: string }) => new X509Certificate(cert).serialNumber;
+    const [first, second] = [issue(), issue()];
+    await put("tls.crt", first.cert);
+    await put("tls.key", first.key);
     await using server = await open({ certificate: certificateFiles(folder), renewMs: 10 });
-    assert.equal((await shown(server.port)).serialNumber, first);
-    const second = await write();
-    await waitFor("the new one is shown", async () => (await shown(server.port)).serialNumber === second);
+    const toldAgain = async (what: string) => {
+      server.faults.length = 0;
+      await waitFor(what, () => server.faults.includes("renewing the certificate of the webhook"));
+    };
+    assert.equal((await shown(server.port)).serialNumber, serial(first));
+    for (const half of ["", second.cert.slice(0, 200), second.cert]) {
+      await put("tls.crt", half);
+      await toldAgain("half of a pair is told of");
+      assert.equal((await shown(server.port)).serialNumber, serial(first));
+    }
+    await put("tls.key", second.key);
+    await waitFor("the new one is shown", async () => (await shown(server.port)).serialNumber === serial(second));
     await rm(folder, { recursive: true });
-    await waitFor("it is told of", () => server.faults.includes("renewing the certificate of the webhook"));
-    assert.equal((await shown(server.port)).serialNumber, second);
+    await toldAgain("that nothing is there is told of");
+    assert.equal((await shown(server.port)).serialNumber, serial(second));
   });
 
   it("gives up waiting for a certificate when it is told to stop", async () => {
