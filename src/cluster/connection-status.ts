@@ -77,7 +77,7 @@ export function publishConnections(house: ConnectionsHouse): Disposable {
   const { watches, writers } = house;
   const timer = setInterval(() => {
     if (!house.mayWrite()) return;
-    const states = new Map(house.states().map((state) => [state.name, state]));
+    const states = new Map(house.states().flatMap((state) => (isItsOwn(state) ? [[state.name, state]] : [])));
     const [now, at] = [house.now(), new Date().toISOString()];
     for (const list of [watches.connections, watches.clusterConnections]) {
       for (const [key, { parsed, status }] of list?.entries() ?? []) {
@@ -91,6 +91,9 @@ export function publishConnections(house: ConnectionsHouse): Disposable {
   timer.unref();
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
+
+/** Not that of a trigger which may not use it, or cannot read from it: that one is told of at its ScaledWorker. */
+const isItsOwn = ({ problem }: ConnectionState) => problem?.kind !== "connection";
 
 /** Without words and times that move by themselves. */
 export const connectionMeaning = ({ conditions = [], ...rest }: QueueConnectionStatus): unknown => [rest, turnsOf(conditions)];
