@@ -5,11 +5,18 @@ import type { Links } from "./links.ts";
 import type { Turns } from "./turns.ts";
 import { jitterMs, pause } from "./wait.ts";
 
-/** One answer of the API server, or its absence (status 0), for metrics. */
-export type CallRecord = Readonly<{ method: string; lane: Lane; status: number; ms: number }>;
+/** What is done to what, as RBAC and metrics name it; a subresource stands behind its kind: `Deployment/scale`. */
+export type Deed = Readonly<{
+  verb: "get" | "list" | "watch" | "create" | "update" | "patch" | "delete";
+  kind: string;
+}>;
+
+/** One answer of the API server, or its absence (status 0), for metrics. `ms`: of a watch, until it began. */
+export type CallRecord = Deed & Readonly<{ method: string; lane: Lane; status: number; ms: number }>;
 
 /** One call, repeated where that is harmless. */
 export type Call = CallOptions &
+  Deed &
   Readonly<{
     method: Outgoing["method"];
     /** With its query. */
@@ -99,7 +106,8 @@ async function attempt(tools: Tools, call: Call, deadline: Deadline): Promise<st
     return answer.status < 300 ? answer.text : failureOf(answer, deedOf(call));
   } finally {
     giveBack();
-    onCall({ method: call.method, lane, status: answer?.status ?? 0, ms: clock() - sentAt });
+    const { method, verb, kind } = call;
+    onCall({ verb, kind, method, lane, status: answer?.status ?? 0, ms: clock() - sentAt });
   }
 }
 

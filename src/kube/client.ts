@@ -1,7 +1,7 @@
 import { type Access, openLogin } from "./access.ts";
-import { type Caller, type CallRecord, createCaller } from "./caller.ts";
+import { type Caller, type CallRecord, createCaller, type Deed } from "./caller.ts";
 import { createDiscovery } from "./discovery.ts";
-import type { Draft, Kube, ObjectRef, OwnerReference, Page, Patch, Scale, WriteOptions } from "./kube.ts";
+import type { Draft, Kind, Kube, ObjectRef, OwnerReference, Page, Patch, Scale, WriteOptions } from "./kube.ts";
 import { createLinks } from "./links.ts";
 import { collectionPath, objectPath, queryOf, titleOf, titleOfAll } from "./paths.ts";
 import { createTurns } from "./turns.ts";
@@ -41,7 +41,7 @@ export async function createClient(options: ClientOptions): Promise<KubeClient> 
     ...reads(caller),
     ...writes(caller),
     ...scales(caller),
-    watch: createWatches(links),
+    watch: createWatches(links, clock, onCall),
     discover: createDiscovery(caller, clock),
     [Symbol.asyncDispose]: () => links[Symbol.asyncDispose](),
   };
@@ -50,19 +50,31 @@ export async function createClient(options: ClientOptions): Promise<KubeClient> 
 function reads({ call }: Caller): Pick<Kube, "get" | "list"> {
   return {
     get: async (ref, { subresource, ...options } = {}) =>
-      call({ ...options, method: "GET", path: objectPath(ref, subresource), doing: `reading ${titleOf(ref)}` }),
+      call({
+        ...options,
+        ...deed("get", ref.kind, subresource),
+        method: "GET",
+        path: objectPath(ref, subresource),
+        doing: `reading ${titleOf(ref)}`,
+      }),
     async list<T>(
       selection: Parameters<Kube["list"]>[0],
       { limit = pageSize, next, ...options }: Parameters<Kube["list"]>[1] = {},
     ) {
       const { kind, namespace, labelSelector, fieldSelector } = selection;
       const path = `${collectionPath(kind, namespace)}${queryOf({ limit, continue: next, labelSelector, fieldSelector })}`;
-      const list = await call<List<T>>({ ...options, method: "GET", path, doing: `listing ${titleOfAll(selection)}` });
+      const doing = `listing ${titleOfAll(selection)}`;
+      const list = await call<List<T>>({ ...options, ...deed("list", kind), method: "GET", path, doing });
       const { resourceVersion, continue: more } = list.metadata;
       return { items: list.items ?? [], resourceVersion, ...(more ? { next: more } : {}) } satisfies Page<T>;
     },
   };
 }
+
+const deed = (verb: Deed["verb"], { kind }: Kind, subresource?: string): Deed => ({
+  verb,
+  kind: subresource === undefined ? kind : `${kind}/${subresource}`,
+});
 
 /** A Go server writes an empty list as null. */
 type List<T> = Readonly<{ metadata: Readonly<{ resourceVersion: string; continue?: string }>; items: readonly T[] | null }>;
@@ -86,19 +98,21 @@ function writes({ call }: Caller): Pick<Kube, "create" | "update" | "patch" | "r
       const title = titleOf({ kind, name: name || `${generateName}…`, ...(namespace === undefined ? {} : { namespace }) });
       // A typo in a template that a user wrote is an error here, as it is for kubectl.
       const path = `${collectionPath(kind, namespace)}${queryOf({ ...query, fieldValidation: "Strict" })}`;
-      return call({ ...how, method: "POST", path, body: typed(kind, object), doing: `creating ${title}` });
+      const doing = `creating ${title}`;
+      return call({ ...how, ...deed("create", kind), method: "POST", path, body: typed(kind, object), doing });
     },
     async update(ref, object, options = {}) {
       const { call: how, query, subresource } = split(options);
       const path = `${objectPath(ref, subresource)}${queryOf(query)}`;
-      return call({ ...how, method: "PUT", path, body: typed(ref.kind, object), doing: `updating ${titleOf(ref)}` });
+      const what = deed("update", ref.kind, subresource);
+      return call({ ...how, ...what, method: "PUT", path, body: typed(ref.kind, object), doing: `updating ${titleOf(ref)}` });
     },
     async patch(ref, patch, options = {}) {
       const { call: how, query, subresource } = split(options);
       const force = patch.type === "apply" && patch.force ? true : undefined;
       const path = `${objectPath(ref, subresource)}${queryOf({ ...query, force })}`;
-      const doing = `patching ${titleOf(ref)}`;
-      return call({ ...how, method: "PATCH", path, body: patch.body, contentType: patchTypes[patch.type], doing });
+      const what = { ...deed("patch", ref.kind, subresource), doing: `patching ${titleOf(ref)}` };
+      return call({ ...how, ...what, method: "PATCH", path, body: patch.body, contentType: patchTypes[patch.type] });
     },
     async remove(ref, { uid, resourceVersion, propagation = "Background", graceSeconds, ...options } = {}) {
       const { call: how, query } = split(options);
@@ -110,7 +124,7 @@ function writes({ call }: Caller): Pick<Kube, "create" | "update" | "patch" | "r
         preconditions: { uid, resourceVersion },
       };
       const path = `${objectPath(ref)}${queryOf({ dryRun: query.dryRun })}`;
-      await call({ ...how, method: "DELETE", path, body, doing: `deleting ${titleOf(ref)}` });
+      await call({ ...how, ...deed("delete", ref.kind), method: "DELETE", path, body, doing: `deleting ${titleOf(ref)}` });
     },
   };
 }
@@ -120,7 +134,13 @@ const typed = ({ apiVersion, kind }: ObjectRef["kind"], object: Draft) => ({ ...
 function scales({ call }: Caller): Pick<Kube, "getScale" | "putScale"> {
   return {
     getScale: async (ref, options = {}) =>
-      call({ ...options, method: "GET", path: objectPath(ref, "scale"), doing: `reading the scale of ${titleOf(ref)}` }),
+      call({
+        ...options,
+        ...deed("get", ref.kind, "scale"),
+        method: "GET",
+        path: objectPath(ref, "scale"),
+        doing: `reading the scale of ${titleOf(ref)}`,
+      }),
     async putScale(ref, { replicas, resourceVersion }, options = {}) {
       const { call: how, query } = split(options);
       const { name, namespace } = ref;
@@ -131,7 +151,8 @@ function scales({ call }: Caller): Pick<Kube, "getScale" | "putScale"> {
         spec: { replicas },
       };
       const path = `${objectPath(ref, "scale")}${queryOf(query)}`;
-      return call<Scale>({ ...how, method: "PUT", path, body, doing: `scaling ${titleOf(ref)} to ${replicas}` });
+      const what = { ...deed("update", ref.kind, "scale"), doing: `scaling ${titleOf(ref)} to ${replicas}` };
+      return call<Scale>({ ...how, ...what, method: "PUT", path, body });
     },
   };
 }

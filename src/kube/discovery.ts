@@ -19,6 +19,7 @@ export function createDiscovery({ call }: Caller, clock: () => number): Kube["di
     try {
       return await call<Resources>({
         ...options,
+        ...{ verb: "get", kind: "APIResourceList" },
         method: "GET",
         path: groupPath(apiVersion),
         doing: `discovering ${apiVersion}`,

@@ -1,6 +1,7 @@
+import type { CallRecord } from "./caller.ts";
 import { failureOf, lossOf } from "./failure.ts";
 import { createJsonLines } from "./json-lines.ts";
-import { type Kube, KubeError, type KubeObject, type WatchFrame, type WatchFrom } from "./kube.ts";
+import { isKubeError, type Kube, KubeError, type KubeObject, type WatchFrame, type WatchFrom } from "./kube.ts";
 import type { Links } from "./links.ts";
 import { collectionPath, queryOf, titleOfAll } from "./paths.ts";
 
@@ -11,13 +12,25 @@ const headersTimeoutMs = 5_000;
 const streamSeconds = () => Math.round(300 + Math.random() * 240);
 
 /** `Kube.watch` over sockets of its own, and the pulse that tells whether these are alive. */
-export function createWatches(links: Links): Kube["watch"] {
+export function createWatches(links: Links, clock: () => number, onCall: (record: CallRecord) => void): Kube["watch"] {
   const beat = createPulse(links);
   return async (from, onFrame) => {
     const endBeat = beat();
+    const sentAt = clock();
+    let told = false;
+    const tell = (status: number) => {
+      if (told) return;
+      told = true;
+      onCall({ verb: "watch", kind: from.kind.kind, method: "GET", lane: "read", status, ms: clock() - sentAt });
+    };
+    const onOpen = () => {
+      tell(200);
+      from.onOpen?.();
+    };
     try {
-      await stream(links, from, onFrame as (frame: WatchFrame<KubeObject>) => void);
+      await stream(links, { ...from, onOpen }, onFrame as (frame: WatchFrame<KubeObject>) => void);
     } catch (error) {
+      if (!from.signal.aborted) tell(isKubeError(error) ? error.status : 0);
       throw lossOf(error, { doing: `watching ${titleOfAll(from)}`, write: false }, from.signal.aborted ? "aborted" : "lost");
     } finally {
       endBeat();

@@ -131,6 +131,19 @@ export const metricTable = {
     labels: [],
     buckets: wakeBuckets,
   },
+  apiRequests: {
+    name: "worktide_apiserver_requests_total",
+    type: "counter",
+    help: "Requests to the API server of the cluster, by verb, kind (`Deployment/scale`) and HTTP status; `none` where no answer came.",
+    labels: ["verb", "kind", "code"],
+  },
+  apiDuration: {
+    name: "worktide_apiserver_request_duration_seconds",
+    type: "histogram",
+    help: "From a request to the API server to its answer, or to giving it up; of a watch, until it began.",
+    labels: ["verb"],
+    buckets: roundBuckets,
+  },
   buildInfo: {
     name: "worktide_build_info",
     type: "gauge",

@@ -20,6 +20,8 @@ export type MetricsOptions = Readonly<{
   redactor?: Redactor;
 }>;
 
+export type ApiRequest = Readonly<{ verb: string; kind: string; status: number; ms: number }>;
+
 export type Metrics = Readonly<{
   registry: Registry;
   /** A round of a connection is over, well or not. */
@@ -30,6 +32,8 @@ export type Metrics = Readonly<{
   editRefused(): void;
   /** A size was written; `wakeToApplyMs` where a wake-up led to it. */
   wrote(outcome: "ok" | "conflict" | "denied" | "failed", wakeToApplyMs?: number): void;
+  /** A request to the API server has its answer, or status 0 for none. */
+  asked(request: ApiRequest): void;
   /** The text of a scrape, redacted, and its Content-Type: Prometheus refuses one without. */
   scrape(): Promise<Readonly<{ contentType: string; body: string }>>;
 }>;
@@ -53,6 +57,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const writes = new Counter(of(metricTable.writes));
   const editsRefused = new Counter(of(metricTable.editsRefused));
   const wakeToApply = new Histogram({ ...of(metricTable.wakeToApply), buckets: [...metricTable.wakeToApply.buckets] });
+  const apiRequests = new Counter(of(metricTable.apiRequests));
+  const apiDuration = new Histogram({ ...of(metricTable.apiDuration), buckets: [...metricTable.apiDuration.buckets] });
   const named = connectionLabels(caps.connections);
   const roundDuration = new Histogram({
     ...of(metricTable.roundDuration),
@@ -74,6 +80,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     wrote(outcome, wakeToApplyMs) {
       writes.inc({ outcome });
       if (wakeToApplyMs !== undefined) wakeToApply.observe(wakeToApplyMs / 1000);
+    },
+    asked({ verb, kind, status, ms }) {
+      apiRequests.inc({ verb, kind, code: status === 0 ? "none" : String(status) });
+      apiDuration.observe({ verb }, ms / 1000);
     },
     async scrape() {
       const text = await registry.metrics();

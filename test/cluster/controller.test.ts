@@ -29,6 +29,10 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
       /^NAME +TARGET +REPLICAS +DESIRED +MAX +READY +REASON +AGE\nmails +mails +\d +4 +5 +True +WorkWaiting +/,
     );
     await plane.kubectl(["-n", house.room, "wait", "--for=condition=Ready", "sw/mails", "--timeout=60s"]);
+    const metrics = await (await fetch(`${life.url}/metrics`)).text();
+    for (const asked of ['verb="update",kind="Deployment/scale"', 'verb="watch",kind="Pod"', 'verb="list",kind="ScaledWorker"']) {
+      assert.match(metrics, new RegExp(`worktide_apiserver_requests_total\\{${asked},code="200"\\} [1-9]`));
+    }
     await house.client.del("mails");
     await house.size("mails", 0);
     await waitFor(

@@ -152,6 +152,8 @@ test("Counters and histograms follow the calls", async () => {
   metrics.readingFailed("shop/main", "bullmq", "timeout");
   metrics.wrote("ok", 12);
   metrics.wrote("failed");
+  metrics.asked({ verb: "update", kind: "Deployment/scale", status: 409, ms: 3 });
+  metrics.asked({ verb: "update", kind: "Deployment/scale", status: 0, ms: 8_000 });
   const { body, contentType } = await metrics.scrape();
   assert.equal(contentType, "text/plain; version=0.0.4; charset=utf-8");
   assert.match(body, /worktide_decisions_total\{action="up",reason="WorkWaiting"\} 1/);
@@ -159,6 +161,9 @@ test("Counters and histograms follow the calls", async () => {
   assert.match(body, /worktide_reading_errors_total\{connection="shop\/main",scaler="bullmq",problem="timeout"\} 1/);
   assert.match(body, /worktide_writes_total\{outcome="failed"\} 1/);
   assert.match(body, /worktide_wake_to_apply_seconds_bucket\{le="0.025"\} 1/);
+  assert.match(body, /worktide_apiserver_requests_total\{verb="update",kind="Deployment\/scale",code="409"\} 1/);
+  assert.match(body, /worktide_apiserver_requests_total\{verb="update",kind="Deployment\/scale",code="none"\} 1/);
+  assert.match(body, /worktide_apiserver_request_duration_seconds_count\{verb="update"\} 2/);
 });
 
 test("The text format escapes names, and no canary is in it", async () => {
