@@ -1,8 +1,9 @@
 import type { AnyScaler } from "../src/core/contract.ts";
 import { bullmq } from "./bullmq.ts";
 import { celery } from "./celery.ts";
+import { cron } from "./cron.ts";
 import { rabbitmq } from "./rabbitmq.ts";
 import { redis } from "./redis.ts";
 
 /** Every scaler there is. */
-export const scalers: readonly AnyScaler[] = [redis, bullmq, celery, rabbitmq];
+export const scalers: readonly AnyScaler[] = [redis, bullmq, celery, rabbitmq, cron];

@@ -1,4 +1,4 @@
-import type { AnyScaler } from "../core/contract.ts";
+import type { AnyBroker, AnyScaler } from "../core/contract.ts";
 
 /** The keys of the brokers that a scaler reads from. */
 export const brokersOf = ({ broker }: Pick<AnyScaler, "broker">): readonly string[] =>
@@ -6,3 +6,10 @@ export const brokersOf = ({ broker }: Pick<AnyScaler, "broker">): readonly strin
 
 /** For people: "`redis` or `rabbitmq`". */
 export const eitherOf = (brokers: readonly string[]): string => brokers.map((broker) => `\`${broker}\``).join(" or ");
+
+/** Whether a QueueConnection leads to it. */
+export const isDialled = ({ inherent }: AnyBroker): boolean => inherent === undefined;
+
+/** Whether its triggers need no connection. */
+export const isInherent = (scaler: Pick<AnyScaler, "broker">, brokers: readonly AnyBroker[]): boolean =>
+  brokers.some((broker) => !isDialled(broker) && brokersOf(scaler).includes(broker.type));

@@ -83,7 +83,7 @@ function checkShared(all: readonly Declared[], scalers: readonly AnyScaler[]) {
     .flatMap((of) =>
       listAt(of.document, "spec", "triggers").flatMap((trigger, index) => {
         const scaler = scalers.find(({ type }) => get(trigger, type) !== undefined);
-        if (!scaler) return [];
+        if (!scaler || scaler.wants) return []; // many may follow one schedule
         const key = JSON.stringify([
           of.namespace,
           get(trigger, "connection"),

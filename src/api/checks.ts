@@ -59,21 +59,27 @@ function checkFallback(document: unknown): readonly Complaint[] {
 function checkProtection(document: unknown, scalers: readonly AnyScaler[]): readonly Complaint[] {
   const protect = get(document, "spec", "scaleDown", "protect") ?? "busy";
   if (protect !== "busy" || get(document, "spec", "target", "job") !== undefined) return []; // running Jobs are never removed
-  return listAt(document, "spec", "triggers").flatMap((trigger, index) => {
+  const triggers = listAt(document, "spec", "triggers").map((trigger) => {
     const scaler = scalers.find(({ type }) => get(trigger, type) !== undefined);
     const query = scaler?.query.strict().safeParse(get(trigger, scaler.type));
-    if (!scaler || !query?.success || scaler.sight(query.data).running) return [];
-    const path = ["spec", "triggers", index, scaler.type];
-    const way = blindWay(scaler.type, query.data);
+    return scaler && query?.success ? { scaler, query: query.data, sees: scaler.sight(query.data).running } : undefined;
+  });
+  const seen = triggers.some((trigger) => trigger?.sees ?? true);
+  return triggers.flatMap((trigger, index) => {
+    // Whoever asks for replicas outright has no jobs; the other triggers show who is busy.
+    if (trigger === undefined || trigger.sees || (trigger.scaler.wants && seen)) return [];
+    const { type } = trigger.scaler;
+    const path = ["spec", "triggers", index, type];
     const message =
-      `\`spec.triggers[${index}].${scaler.type}\` cannot see which jobs are in hand, and \`spec.scaleDown.protect\` is 'busy': ` +
-      `must have ${way}, or set \`scaleDown.protect: grace\``;
+      `\`spec.triggers[${index}].${type}\` cannot see which jobs are in hand, and \`spec.scaleDown.protect\` is 'busy': ` +
+      `must have ${blindWay(trigger.scaler, trigger.query)}, or set \`scaleDown.protect: grace\``;
     return [{ rule: "blind-protect", message, path }];
   });
 }
 
 /** What would give a trigger its sight. */
-function blindWay(type: string, query: unknown): string {
+function blindWay({ type, wants }: AnyScaler, query: unknown): string {
+  if (wants) return "a trigger beside it that shows running jobs";
   if (get(query, "list") !== undefined) return `\`${type}.list.processing\` (the list that workers move jobs to)`;
   return "a source that shows running jobs";
 }

@@ -1,5 +1,5 @@
 import type { AnyBroker, AnyScaler } from "../core/contract.ts";
-import { brokersOf } from "./brokers-of.ts";
+import { brokersOf, isDialled } from "./brokers-of.ts";
 import { type JsonSchema, toJsonSchema } from "./json-schema.ts";
 import type { Kind } from "./meta.ts";
 import { clusterQueueConnectionSchema, queueConnectionSchema } from "./queue-connection.ts";
@@ -27,8 +27,8 @@ export function defineApi(scalers: readonly AnyScaler[], brokers: readonly AnyBr
     if (unknown !== undefined) throw new Error(`scaler '${type}' reads from unknown broker '${unknown}'`);
   }
   const scaledWorker = scaledWorkerSchema(scalers, brokers);
-  const queueConnection = queueConnectionSchema(brokers);
-  const clusterQueueConnection = clusterQueueConnectionSchema(brokers);
+  const queueConnection = queueConnectionSchema(brokers.filter(isDialled));
+  const clusterQueueConnection = clusterQueueConnectionSchema(brokers.filter(isDialled));
   const json = {
     ScaledWorker: toJsonSchema(scaledWorker),
     QueueConnection: toJsonSchema(queueConnection),

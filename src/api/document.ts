@@ -38,7 +38,7 @@ export function read(value: unknown, { api, place, folder, text }: ReadOptions):
   const checks = checkDocument(kind, value, api, place).filter(({ path }) => !told.has(pathText(path)));
   const complaints = [...wrong, ...checks];
   if (!parsed.success || complaints.some(({ severity }) => severity !== "warning")) return { kind, complaints };
-  if (parsed.data.kind === "ScaledWorker") return { kind, complaints, worker: resolveWorker(parsed.data, api.scalers, folder) };
+  if (parsed.data.kind === "ScaledWorker") return { kind, complaints, worker: resolveWorker(parsed.data, api, folder) };
   return { kind, complaints, connection: resolveConnection(parsed.data) };
 }
 

@@ -49,7 +49,8 @@ export const goal = z
   );
 
 /** The goal as the rules take it. */
-export function goalOf(spec: z.output<typeof goal>): Goal {
+export function goalOf(spec: z.output<typeof goal> | undefined): Goal {
+  if (spec === undefined) return { kind: "wants" };
   if (spec.waitingPerReplica !== undefined) return { kind: "waitingPerReplica", jobs: spec.waitingPerReplica };
   if (spec.jobsPerReplica !== undefined) return { kind: "jobsPerReplica", jobs: spec.jobsPerReplica };
   const { serviceTime, arrivalRate } = spec.assume ?? {};

@@ -1,5 +1,5 @@
 import type { AnyScaler } from "../core/contract.ts";
-import { brokersOf, eitherOf } from "./brokers-of.ts";
+import { brokersOf, eitherOf, isInherent } from "./brokers-of.ts";
 import type { Api } from "./define.ts";
 import { formatDuration } from "./duration.ts";
 import { type JsonSchema, mustBe } from "./json-schema.ts";
@@ -20,7 +20,7 @@ export function referencePages(api: Api, guides: ReadonlyMap<string, string> = n
     kindPage(api, "ScaledWorker", "scaledworker"),
     kindPage(api, "QueueConnection", "queueconnection"),
     kindPage(api, "ClusterQueueConnection", "clusterqueueconnection"),
-    ...api.scalers.map((scaler) => scalerPage(scaler, triggerSchema(api), guides.get(scaler.type))),
+    ...api.scalers.map((scaler) => scalerPage(scaler, api, guides.get(scaler.type))),
     { path: "docs/reference/scalers/README.md", text: scalerList(api.scalers) },
     ...kinds.map((kind) => schemaFile(kind.toLowerCase(), published(api.json[kind]))),
     schemaFile("worktide", {
@@ -66,13 +66,21 @@ function kindPage(api: Api, kind: Kind, file: string): Page {
   return { path: `docs/reference/${file}.md`, text: `${text.join("\n\n")}\n` };
 }
 
-function scalerPage(scaler: AnyScaler, trigger: JsonSchema, guide: string | undefined): Page {
+function scalerPage(scaler: AnyScaler, api: Api, guide: string | undefined): Page {
   const { type, summary, everyMs } = scaler;
-  const schema = trigger.properties?.[type] ?? {};
+  const schema = triggerSchema(api).properties?.[type] ?? {};
+  const every = `every ${formatDuration(everyMs)} unless \`every\` says otherwise`;
+  const source = isInherent(scaler, api.brokers)
+    ? `Needs no connection. Is read ${every}.`
+    : `Reads from a [QueueConnection](../queueconnection.md) with ${eitherOf(brokersOf(scaler))}, ${every}.`;
+  const outright =
+    "- Asks for replicas itself: the trigger has no `goal`. It tells of no jobs in hand: other triggers show who is busy.";
   const facts = [
-    `- Reads from a [QueueConnection](../queueconnection.md) with ${eitherOf(brokersOf(scaler))}, every ${formatDuration(everyMs)} unless \`every\` says otherwise.`,
-    `- ${scaler.wake ? "Is woken when the queue changes; the interval is the safety net." : "Is read at its interval only."}`,
-    `- ${scaler.quiet ? "Can quiet one worker before it is removed." : "Cannot quiet a worker: one is removed only when it is proven idle."}`,
+    `- ${source}`,
+    `- ${scaler.wake ? `Is woken when ${scaler.wants ? "that" : "the queue"} changes; the interval is the safety net.` : "Is read at its interval only."}`,
+    scaler.wants
+      ? outright
+      : `- ${scaler.quiet ? "Can quiet one worker before it is removed." : "Cannot quiet a worker: one is removed only when it is proven idle."}`,
   ].join("\n");
   const fields = `## Fields of \`spec.triggers[].${type}\``;
   const text = [note, `# ${type}`, summary, facts, fields, table(rows(schema, "", new Map())), ...(guide ? [guide.trim()] : [])];

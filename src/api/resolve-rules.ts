@@ -1,4 +1,4 @@
-import type { AnyScaler } from "../core/contract.ts";
+import type { AnyBroker, AnyScaler } from "../core/contract.ts";
 import type { Rules, TriggerRule } from "../core/spec.ts";
 import { brokersOf } from "./brokers-of.ts";
 import { goalOf } from "./goal.ts";
@@ -6,14 +6,22 @@ import type { ConnectionRef, Trigger } from "./resolve.ts";
 import type { ScaledWorkerSpec } from "./scaled-worker.ts";
 import type { TriggerSpec } from "./trigger.ts";
 
+export type Known = Readonly<{ scalers: readonly AnyScaler[]; brokers: readonly AnyBroker[] }>;
+
 /** Throws where the trigger did not pass the schema. */
-export function resolveTrigger(trigger: TriggerSpec, scalers: readonly AnyScaler[], namespace: string): Trigger {
+export function resolveTrigger(trigger: TriggerSpec, { scalers, brokers }: Known, namespace: string): Trigger {
   const fields: Readonly<Record<string, unknown>> = trigger;
   const scaler = scalers.find(({ type }) => fields[type] !== undefined);
   if (!scaler) throw new Error(`trigger ${trigger.name} has no scaler, and passed the schema`);
   const { name } = trigger;
-  const connection = referenceOf(trigger, scaler, namespace);
+  const connection = inherentOf(scaler, brokers, namespace) ?? referenceOf(trigger, scaler, namespace);
   return { name, scaler, query: fields[scaler.type], connection, intervalMs: trigger.every ?? scaler.everyMs };
+}
+
+/** A source that is there without a QueueConnection: the clock, the cluster. */
+function inherentOf(scaler: AnyScaler, brokers: readonly AnyBroker[], namespace: string): ConnectionRef | undefined {
+  const broker = brokers.find((one) => one.inherent !== undefined && brokersOf(scaler).includes(one.type));
+  return broker && { kind: "inline", type: broker.type, settings: broker.inherent?.(namespace) };
 }
 
 function referenceOf(

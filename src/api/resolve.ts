@@ -3,7 +3,7 @@ import type { AnyScaler } from "../core/contract.ts";
 import type { Rules } from "../core/spec.ts";
 import { annotatedPause, joined, type Pause } from "./pause.ts";
 import { admits } from "./reference-check.ts";
-import { resolveTrigger, rulesOf } from "./resolve-rules.ts";
+import { type Known, resolveTrigger, rulesOf } from "./resolve-rules.ts";
 import { resolveTarget } from "./resolve-target.ts";
 import type { ScaledWorkerDocument } from "./scaled-worker.ts";
 
@@ -103,10 +103,10 @@ export type QueueConnection = Readonly<{
 }>;
 
 /** @param folder Folder of the file: relative paths count from it. */
-export function resolveWorker(document: ScaledWorkerDocument, scalers: readonly AnyScaler[], folder: string): ScaledWorker {
+export function resolveWorker(document: ScaledWorkerDocument, known: Known, folder: string): ScaledWorker {
   const { metadata, spec } = document;
   const { name, namespace } = metadata;
-  const triggers = spec.triggers.map((trigger) => resolveTrigger(trigger, scalers, namespace));
+  const triggers = spec.triggers.map((trigger) => resolveTrigger(trigger, known, namespace));
   const pauses = pausesOf(document);
   const rules = rulesOf(spec, triggers, joined(pauses));
   const target = resolveTarget(spec.target, folder);

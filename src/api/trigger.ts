@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { AnyBroker, AnyScaler } from "../core/contract.ts";
-import { brokersOf, eitherOf } from "./brokers-of.ts";
+import { brokersOf, eitherOf, isDialled, isInherent } from "./brokers-of.ts";
 import { duration } from "./duration.ts";
 import { type CelRule, cel, closed, clusterOnly, exactlyOne, name as nameField, whole } from "./fields.ts";
 import { goal } from "./goal.ts";
@@ -18,7 +18,9 @@ const triggerFields = {
     .meta({ must: "must be the name of a ClusterQueueConnection", ...clusterOnly("use `connection`") })
     .optional()
     .describe("Instead of `connection`: a ClusterQueueConnection that lets this namespace use it. Example: `shared`."),
-  goal: goal.describe("What the queue asks for. Exactly one of four."),
+  goal: goal
+    .optional()
+    .describe("What the queue asks for. Exactly one of four; not for a trigger that asks for replicas itself."),
   activation: whole(0, 1_000_000_000)
     .default(0)
     .describe("Jobs (waiting, due soon or running): more than so many wake a pool of idle size. Example: `5`."),
@@ -34,26 +36,55 @@ export type TriggerSpec = z.output<typeof triggerBase> & Readonly<{ inline?: Rea
 /** The trigger with the fields of these scalers, and inline connections of these brokers. */
 export function trigger(scalers: readonly AnyScaler[], brokers: readonly AnyBroker[]) {
   const own = scalers.map((scaler) => [scaler.type, closed(scaler.query).optional().describe(scaler.summary)] as const);
-  const places = brokers.map((broker) => [broker.type, closed(broker.settings).optional().describe(broker.summary)] as const);
+  const dialled = brokers.filter(isDialled);
+  const places = dialled.map((broker) => [broker.type, closed(broker.settings).optional().describe(broker.summary)] as const);
   const inline = z
     .strictObject(Object.fromEntries(places))
-    .meta(cel(exactlyOne(brokers.map(({ type }) => type)), ...withoutCredential(brokers)))
+    .meta(cel(exactlyOne(dialled.map(({ type }) => type)), ...withoutCredential(dialled)))
     .optional()
     .describe(
       "The address in place of `connection`, without any credential. Example: `{ redis: { url: redis://127.0.0.1:6379 } }`.",
     );
+  const inherent = (scaler: AnyScaler) => isInherent(scaler, brokers);
   const { name, connection, clusterConnection, ...rest } = triggerFields;
   // The keys of scalers are known at run time only: to types, a trigger is its common part.
   const fields = { name, connection, clusterConnection, inline, ...Object.fromEntries(own), ...rest } as typeof triggerFields;
   return z
     .strictObject(fields)
-    .superRefine((value, context) => checkTrigger(value, scalers, context))
-    .meta(cel(exactlyOne(scalers.map(({ type }) => type)), exactlyOne(connectionWays), ...scalers.map(inlineFits)));
+    .superRefine((value, context) => checkTrigger(value, { scalers, inherent }, context))
+    .meta(
+      cel(
+        exactlyOne(scalers.map(({ type }) => type)),
+        oneConnection(scalers.filter(inherent)),
+        oneGoal(scalers.filter(({ wants }) => wants)),
+        ...scalers.filter((scaler) => !inherent(scaler)).map(inlineFits),
+      ),
+    );
 }
 
 const connectionWays = ["connection", "clusterConnection", "inline"] as const;
 
-function checkTrigger(value: TriggerSpec, scalers: readonly AnyScaler[], context: z.RefinementCtx): void {
+const there = (keys: readonly string[]) => keys.map((key) => `has(self.${key})`).join(" || ") || "false";
+const every = (keys: readonly string[]) => keys.map((key) => `\`${key}\``).join(", ");
+
+/** CEL: one connection, where the scaler needs one. */
+function oneConnection(without: readonly AnyScaler[]): CelRule {
+  const { rule, message } = exactlyOne(connectionWays);
+  const types = without.map(({ type }) => type);
+  if (types.length === 0) return { rule, message };
+  return { rule: `(${there(types)}) ? !(${there(connectionWays)}) : ${rule}`, message: `${message}; none with ${every(types)}` };
+}
+
+/** CEL: a goal, where the scaler does not ask for replicas itself. */
+function oneGoal(outright: readonly AnyScaler[]): CelRule {
+  const types = outright.map(({ type }) => type);
+  if (types.length === 0) return { rule: "has(self.goal)", message: "must have `goal`" };
+  return { rule: `has(self.goal) != (${there(types)})`, message: `must have \`goal\`, but not with ${every(types)}` };
+}
+
+type Known = Readonly<{ scalers: readonly AnyScaler[]; inherent: (scaler: AnyScaler) => boolean }>;
+
+function checkTrigger(value: TriggerSpec, { scalers, inherent }: Known, context: z.RefinementCtx): void {
   const types = scalers.map((scaler) => scaler.type);
   const given = scalers.filter((scaler) => Object.hasOwn(value, scaler.type));
   if (given.length !== 1) {
@@ -64,15 +95,33 @@ function checkTrigger(value: TriggerSpec, scalers: readonly AnyScaler[], context
     });
     return;
   }
-  const brokers = given[0] ? brokersOf(given[0]) : [];
+  const [scaler] = given;
+  if (scaler === undefined) return;
+  checkGoal(value, scaler, context);
+  checkConnection(value, scaler, inherent(scaler), context);
+}
+
+function checkGoal({ goal: given }: TriggerSpec, { type, wants }: AnyScaler, context: z.RefinementCtx): void {
+  if (wants && given !== undefined) {
+    complain(context, "one-goal", ["goal"], `must not stand beside \`${type}\`, which asks for replicas itself`);
+  } else if (!wants && given === undefined) {
+    complain(context, "one-goal", [], `must have \`goal\`: what the queue asks for`, { unlessInvalid: ["goal"] });
+  }
+}
+
+function checkConnection(value: TriggerSpec, scaler: AnyScaler, inherent: boolean, context: z.RefinementCtx): void {
+  const brokers = brokersOf(scaler);
   const [first, second] = connectionWays.filter((way) => value[way] !== undefined);
-  if (first === undefined) {
+  if (inherent) {
+    if (first !== undefined)
+      complain(context, "one-connection", [first], `must not stand beside \`${scaler.type}\`: it needs none`);
+  } else if (first === undefined) {
     const message = `must have \`connection\`: the name of a QueueConnection with ${eitherOf(brokers)}`;
     complain(context, "missing-connection", [], message, { unlessInvalid: connectionWays });
   } else if (second !== undefined) {
     complain(context, "one-connection", [second], `must not stand beside \`${first}\``);
   } else if (value.inline !== undefined && !brokers.includes(Object.keys(value.inline).join())) {
-    const message = `must have exactly ${eitherOf(brokers)}, which \`${given[0]?.type}\` reads from`;
+    const message = `must have exactly ${eitherOf(brokers)}, which \`${scaler.type}\` reads from`;
     complain(context, "connection-type", ["inline"], message);
   }
 }

@@ -5,16 +5,16 @@ import { type Facts, type Ruling, ruled } from "./facts.ts";
  * stabilisation and step limits, as HPA does. Only jobs in hand and triggers that are not known keep it.
  */
 export function aboveMaximum(size: number, facts: Facts): Ruling | undefined {
-  const { max } = facts.situation.rules.replicas;
+  const { max, because } = facts.situation.rules.replicas;
   if (facts.current <= max || facts.triggers.some((trigger) => trigger.blind !== undefined)) return undefined;
-  return ruled("clamp", size, max, "AtMaximum", `${facts.current} are above the maximum of ${max}`);
+  return ruled("clamp", size, max, "AtMaximum", `${facts.current} are above the maximum of ${max}${why(because)}`);
 }
 
 /** Last: within minimum and maximum. A size above the maximum that a rule has kept is kept, and never grows. */
 export function clamp(size: number, facts: Facts): Ruling | undefined {
-  const { min, max, idle } = facts.situation.rules.replicas;
+  const { min, max, idle, because } = facts.situation.rules.replicas;
   const most = Math.max(max, Math.min(size, facts.current));
-  if (size > most) return ruled("clamp", size, most, "AtMaximum", `${size} are asked for, ${max} is the maximum`);
+  if (size > most) return ruled("clamp", size, most, "AtMaximum", `${size} are asked for, ${max} is the maximum${why(because)}`);
   const least = Math.min(facts.active ? min : idle, max);
   if (size < least)
     return ruled("clamp", size, least, "AtMinimum", `${size} ${size === 1 ? "is" : "are"} asked for, ${least} is the minimum`);
@@ -38,3 +38,5 @@ export function targetLimit(size: number, facts: Facts): Ruling | undefined {
   const most = Math.max(limit.most, facts.current);
   return size > most ? ruled("target", size, most, limit.reason, limit.because) : undefined;
 }
+
+const why = (because: string | undefined): string => (because === undefined ? "" : ` (${because})`);

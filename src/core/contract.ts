@@ -40,8 +40,14 @@ export type Reading = Readonly<{
   finished?: number;
   /** Every worker that the framework knows of; absent where it cannot tell. */
   workers?: readonly Worker[];
-  /** Replicas asked for outright: schedules. */
+  /** Replicas asked for outright, whatever the goal: see {@link Scaler.wants}. */
   wants?: number;
+  /** Replicas that there may be at most, whatever anything asks for: a maximum that holds for now. */
+  atMost?: number;
+  /** What {@link wants} was taken from, for people: "12 pods, 4 for each". */
+  wantsReason?: string;
+  /** Of a schedule: until when that holds, and what comes then, for people: "18:00 Europe/Berlin, then none". */
+  until?: string;
   /** Identity of the data at that instant (server run, replication history). A zero needs two readings of one epoch. */
   epoch?: string;
   /** When the source took the numbers, monotonic ms: statistics can be older than the answer that carries them. */
@@ -104,6 +110,11 @@ export interface Broker<Client, Settings = never> {
   address(settings: Settings): string;
   /** Dials, authenticates and gets a first answer, all before `signal` fires. Throws {@link BrokerError}. */
   open(settings: Settings, signal: AbortSignal): Promise<Session<Client>>;
+  /**
+   * Of a broker that needs no QueueConnection (the clock, the cluster itself): the settings for ScaledWorkers of this
+   * namespace. Triggers that read from it name no connection.
+   */
+  inherent?(namespace: string): Settings;
 }
 
 /** A failure of the connection or of one query, with its class. */
@@ -136,6 +147,8 @@ export interface Scaler<Query, Client> {
   readonly query: z.ZodObject;
   /** How often the source itself has news: the default interval, ms. */
   readonly everyMs: number;
+  /** Its readings ask for replicas outright ({@link Reading.wants}) and tell of no jobs: its triggers have no goal. */
+  readonly wants?: true;
   /** What this query lets us see. */
   sight(query: Query): Sight;
   /**

@@ -5,6 +5,7 @@ import { aboveMaximum, clamp, pause, targetLimit } from "./clamp.ts";
 import { cooldown } from "./cooldown.ts";
 import type { Decision, Situation, Step } from "./decision.ts";
 import { type Facts, factsOf, type Rule } from "./facts.ts";
+import { withinLimits } from "./limits.ts";
 import type { Memory, Recommendations } from "./memory.ts";
 import { record, seed } from "./recommendations.ts";
 import { recall, remember } from "./remember.ts";
@@ -21,7 +22,8 @@ export { recordScale } from "./memory.ts";
  * The rules run in their order; each passes the number on or changes it and says why. Those of the first list say what
  * the triggers wish for, which is what stabilisation remembers; those of the second hold the wish within its limits.
  */
-export function decide(situation: Situation): { decision: Decision; memory: Memory } {
+export function decide(given: Situation): { decision: Decision; memory: Memory } {
+  const situation = withinLimits(given);
   const past = recall(situation);
   const facts = look(situation, past);
   const wish = run([combination, unknown, activation, aboveMaximum], facts.current, facts);

@@ -114,7 +114,7 @@ function ceiled(exact: number): Sized {
 export function goalText(goal: Goal, rates: Rates | undefined): string {
   switch (goal.kind) {
     case "wants":
-      return "as scheduled";
+      return "what it asks for";
     case "waitingPerReplica":
       return `${goal.jobs} waiting per worker`;
     case "jobsPerReplica":

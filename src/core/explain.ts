@@ -1,6 +1,7 @@
 import type { Observation, Reading } from "./contract.ts";
 import { decide } from "./decide.ts";
 import type { Decision, Situation } from "./decision.ts";
+import { withinLimits } from "./limits.ts";
 import { recordScale } from "./memory.ts";
 import { backlog } from "./reading.ts";
 import { list, span } from "./words.ts";
@@ -10,7 +11,8 @@ import { list, span } from "./words.ts";
  * "empty for 60 s -> 0". Found by asking {@link decide} itself about readings that are not there, and letting its time
  * pass. `situation` is the one that `decision` was made in. Takes some milliseconds: not for the hot path.
  */
-export function whatWouldChange(situation: Situation, decision: Decision): readonly string[] {
+export function whatWouldChange(given: Situation, decision: Decision): readonly string[] {
+  const situation = withinLimits(given);
   const { rules, observations } = situation;
   const lines: string[] = [];
   const after = applied(situation, decision);
@@ -21,6 +23,9 @@ export function whatWouldChange(situation: Situation, decision: Decision): reado
   const place = rules.triggers.length > 1 ? ` in ${rules.triggers[varied]?.name}` : "";
   if (rules.pause !== undefined) lines.push("the end of the pause");
   if (decision.to >= rules.replicas.max) lines.push(`nothing above ${decision.to}: it is the maximum`);
+  for (const [index, { reading }] of observations.entries()) {
+    if (reading?.until !== undefined) lines.push(`${rules.triggers[index]?.name} holds until ${reading.until}`);
+  }
   const blind = decision.triggers.filter((trigger) => trigger.state !== "known").map((trigger) => trigger.name);
   if (blind.length > 0) lines.push(`${list(blind)} readable again -> may shrink`);
   if (varied >= 0) {

@@ -2,7 +2,7 @@ import type { Problem, Reading, Sample } from "./contract.ts";
 import { byName, workersOf } from "./names.ts";
 import type { Pool } from "./spec.ts";
 
-const counts = ["waiting", "dueSoon", "running", "reserved", "ceiling", "enqueued", "finished", "wants"] as const;
+const counts = ["waiting", "dueSoon", "running", "reserved", "ceiling", "enqueued", "finished", "wants", "atMost"] as const;
 
 /**
  * Tells whether a reading makes sense: every count a whole number, not negative, not absurdly large; every time a

@@ -4,7 +4,7 @@ export type Goal =
   | Readonly<{ kind: "jobsPerReplica"; jobs: number }>
   | Readonly<{ kind: "startWithin"; ms: number; serviceMs?: number; perSecond?: number }>
   | Readonly<{ kind: "drainWithin"; ms: number; serviceMs?: number; perSecond?: number }>
-  | Readonly<{ kind: "wants" }>; // schedules: the reading itself says how many
+  | Readonly<{ kind: "wants" }>; // the reading itself says how many: schedules
 
 /** One trigger as the rules see it: what it measures is the scaler's business. */
 export type TriggerRule = Readonly<{
@@ -33,7 +33,7 @@ export type Direction = Readonly<{
 export type Rules = Readonly<{
   /** Grows with each change of the spec. */
   generation: number;
-  replicas: Readonly<{ min: number; max: number; idle: number }>;
+  replicas: Readonly<{ min: number; max: number; idle: number /** Why {@link max} is lower than declared. */; because?: string }>;
   triggers: readonly TriggerRule[];
   /** Jobs that one replica works on at once. */
   concurrency: number;

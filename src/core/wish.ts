@@ -6,14 +6,14 @@ import { readingText } from "./words.ts";
 export function combination(size: number, { triggers, current }: Facts): Ruling | undefined {
   const decides = deciding(triggers);
   if (decides?.demand === undefined) return undefined;
-  const { demand, rule } = decides;
+  const { demand } = decides;
   const others = triggers.length === 1 ? "" : `, the most of ${triggers.length} triggers`;
   return ruled(
     triggers.length === 1 ? "demand" : "combination",
     size,
     demand.wants,
     reasonOf(decides, current),
-    `${rule.name} wants ${demand.wants}: ${basis(decides)}${others}`,
+    saying(decides, demand.wants) + others,
   );
 }
 
@@ -30,6 +30,12 @@ function wantsOf(trigger: TriggerFacts): number {
   return trigger.demand?.wants ?? 0;
 }
 
+/** "mails wants 9: 430 waiting", "working-hours asks for 3 until 18:00 Europe/Berlin, then none". */
+function saying(trigger: TriggerFacts, wants: number): string {
+  const { rule, reading } = trigger;
+  return reading?.wants === undefined ? `${rule.name} wants ${wants}: ${basis(trigger)}` : `${rule.name} ${readingText(reading)}`;
+}
+
 /** "430 waiting (goal: 50 waiting per worker)"; of nothing, the goal explains nothing. */
 function basis(trigger: TriggerFacts): string {
   const { demand, reading, rule } = trigger;
@@ -43,6 +49,6 @@ function basis(trigger: TriggerFacts): string {
 
 function reasonOf({ demand, reading, active }: TriggerFacts, current: number): Reason {
   if (demand?.beyond !== undefined) return "WithinTolerance";
-  if (reading?.wants !== undefined) return "Schedule";
+  if (reading?.until !== undefined) return "Schedule";
   return active || (demand?.wants ?? 0) > current ? "WorkWaiting" : "Empty";
 }

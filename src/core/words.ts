@@ -28,7 +28,7 @@ export function list(names: readonly string[]): string {
 
 /** The reading in words: "430 waiting, 4 running, oldest 41 s". */
 export function readingText(reading: Reading): string {
-  if (reading.wants !== undefined) return `asks for ${reading.wants}`;
+  if (reading.wants !== undefined) return wantsText(reading, reading.wants);
   const said: string[] = [];
   const waiting = backlog(reading);
   if (reading.waiting !== undefined) said.push(waiting === 0 ? "empty" : `${waiting} waiting`);
@@ -37,4 +37,13 @@ export function readingText(reading: Reading): string {
   if (reading.oldestMs !== undefined && reading.oldestMs >= 0.5 && waiting > 0) said.push(`oldest ${span(reading.oldestMs)}`);
   if (reading.ceiling === 0) said.push(reading.ceilingReason ?? "none may run");
   return said.length === 0 ? "nothing counted" : said.join(", ");
+}
+
+/** "asks for 3 until 18:00 Europe/Berlin, then none", "allows 5 at most", "asks for 3 (12 pods, 4 for each)". */
+function wantsText({ atMost, wantsReason, until }: Reading, wants: number): string {
+  const said: string[] = [];
+  if (wants > 0 || atMost === undefined) said.push(`asks for ${wants === 0 ? "none" : wants}`);
+  if (atMost !== undefined) said.push(`allows ${atMost === 0 ? "none" : `${atMost} at most`}`);
+  const why = wantsReason === undefined ? "" : ` (${wantsReason})`;
+  return `${said.join(", ")}${why}${until === undefined ? "" : ` until ${until}`}`;
 }

@@ -10,6 +10,9 @@ export function differs(a: Sample, b: Sample): boolean {
     a.reserved !== b.reserved ||
     a.ceiling !== b.ceiling ||
     a.wants !== b.wants ||
+    a.atMost !== b.atMost ||
+    a.wantsReason !== b.wantsReason ||
+    a.until !== b.until ||
     a.epoch !== b.epoch ||
     a.enqueued !== b.enqueued ||
     a.finished !== b.finished ||

@@ -28,6 +28,18 @@ const asRabbit = (trigger: Draft, query: Draft) => {
   delete trigger.bullmq;
   trigger.rabbitmq = query;
 };
+const asCron = (trigger: Draft, query: Draft) => {
+  for (const key of ["bullmq", "connection", "goal"]) delete trigger[key];
+  trigger.cron = { timezone: "Europe/Berlin", from: "0 8 * * *", to: "0 18 * * *", replicas: 3, ...query };
+};
+/** A worker that a schedule sizes, too. */
+const scheduled =
+  (query: Draft, more: Draft = {}) =>
+  (draft: Draft) => {
+    const trigger: Draft = { name: "hours" };
+    asCron(trigger, query);
+    draft.spec.triggers.push({ ...trigger, ...more });
+  };
 const asRedis = (trigger: Draft, query: Draft) => {
   delete trigger.bullmq;
   trigger.redis = query;
@@ -84,6 +96,63 @@ const inWorkers: readonly BadObject[] = [
     worker,
     firstTrigger((t) => (t.goal = {})),
     /must have exactly one of `waitingPerReplica`/,
+  ),
+  bad(
+    "nothing that says what a queue asks for",
+    "one-goal",
+    worker,
+    firstTrigger((t) => delete t.goal),
+    /must have `goal`, but not with `cron`/,
+  ),
+  bad(
+    "a goal beside a schedule",
+    "one-goal",
+    worker,
+    scheduled({}, { goal: { waitingPerReplica: 5 } }),
+    /must have `goal`, but not with `cron`/,
+  ),
+  bad(
+    "a connection beside a schedule",
+    "one-connection",
+    worker,
+    scheduled({}, { connection: "main" }),
+    /exactly one of `connection`, `clusterConnection`, `inline`; none with `cron`/,
+  ),
+  bad(
+    "a schedule without a window",
+    "one-window",
+    worker,
+    scheduled({ from: undefined, to: undefined, replicas: undefined }),
+    /must have exactly one of `from`, `windows`/,
+  ),
+  bad(
+    "a window that asks for nothing",
+    "one-window",
+    worker,
+    scheduled({ replicas: undefined }),
+    /must have `replicas`, `atMost` or both/,
+  ),
+  bad(
+    "a window in a list that asks for nothing",
+    "one-window",
+    worker,
+    scheduled({ from: undefined, to: undefined, replicas: undefined, windows: [{ from: "0 8 * * *", to: "0 9 * * *" }] }),
+    /must have `replicas`, `atMost` or both/,
+  ),
+  bad(
+    "a window that ends as it begins",
+    "one-window",
+    worker,
+    scheduled({ to: "0 8 * * *" }),
+    /`to` must not be the same as `from`/,
+  ),
+  bad("a schedule in a zone that there is none", "time-zone", worker, scheduled({ timezone: "Europe/Berln" })),
+  bad("a cron expression that is none", "cron-expression", worker, scheduled({ from: "61 8 * * *" })),
+  bad(
+    "only a schedule, which sees nobody busy",
+    "blind-protect",
+    worker,
+    firstTrigger((t) => asCron(t, {})),
   ),
   bad(
     "two goals",

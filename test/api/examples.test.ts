@@ -3,7 +3,7 @@ import { globSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { scalers } from "../../scalers/index.ts";
-import { brokersOf } from "../../src/api/brokers-of.ts";
+import { brokersOf, isInherent } from "../../src/api/brokers-of.ts";
 import { defineApi } from "../../src/api/define.ts";
 import { findingText } from "../../src/api/finding.ts";
 import { parseDocuments } from "../../src/api/parse.ts";
@@ -26,7 +26,7 @@ const texts = globSync(["examples/**/*.yaml", "README.md", "docs/**/*.md"], {
 /** The connection `main` of a scaler's page: to the first broker that it reads from. */
 function connectionFor(page: string): string {
   const scaler = scalers.find(({ type }) => type === path.basename(page, ".md"));
-  const [broker = "redis"] = scaler ? brokersOf(scaler) : [];
+  const [broker = "redis"] = scaler && !isInherent(scaler, brokers) ? brokersOf(scaler) : [];
   return `${broker}: { url: ${broker === "rabbitmq" ? "amqp" : broker}://127.0.0.1 }`;
 }
 

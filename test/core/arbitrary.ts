@@ -95,6 +95,7 @@ const odd: fc.Arbitrary<Partial<Reading>> = fc.oneof(
   fc.record({ waiting: jobs }),
   fc.record({ running: jobs }),
   fc.record({ wants: fc.nat(9) }),
+  fc.record({ wants: fc.nat(9), atMost: fc.nat(6), until: fc.constant("18:00") }),
 );
 
 export type Turn = Readonly<{

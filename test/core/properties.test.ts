@@ -51,12 +51,17 @@ function always(look: (visit: Visit) => void): void {
   );
 }
 
+/** The lowest ceiling that any reading has told: none may be in force, as it may be too old. */
+const ceilingOf = ({ observations }: Situation): number =>
+  Math.min(...observations.map(({ reading }) => reading?.atMost ?? Number.POSITIVE_INFINITY));
+
 test("every size is a whole number within the bounds, unless a rule keeps what is above the maximum", () => {
-  always(({ situation: { rules }, decision: { from, to } }) => {
+  always(({ situation, decision: { from, to } }) => {
+    const { rules } = situation;
     assert.ok(Number.isSafeInteger(to) && to >= 0);
     assert.ok(to <= Math.max(rules.replicas.max, from));
     if (from > rules.replicas.max) assert.ok(to <= from);
-    if (rules.pause === undefined) assert.ok(to >= rules.replicas.idle);
+    if (rules.pause === undefined) assert.ok(to >= Math.min(rules.replicas.idle, ceilingOf(situation)));
   });
 });
 
@@ -67,10 +72,23 @@ test("no pool grows because there is nothing to do", () => {
 });
 
 test("while a known trigger is active, the minimum is kept", () => {
-  always(({ situation: { rules }, decision: { to, triggers } }) => {
+  always(({ situation, decision: { to, triggers } }) => {
+    const { rules } = situation;
     const active = triggers.some((trigger) => trigger.state === "known" && trigger.active);
-    if (active && rules.pause === undefined) assert.ok(to >= rules.replicas.min);
+    if (active && rules.pause === undefined) assert.ok(to >= Math.min(rules.replicas.min, ceilingOf(situation)));
   });
+});
+
+test("no pool grows beyond a ceiling that was just told", () => {
+  let bound = 0;
+  always(({ situation: { observations, now }, decision: { from, to } }) => {
+    for (const { reading, sentAt } of observations) {
+      if (reading?.atMost === undefined || sentAt !== now) continue;
+      assert.ok(to <= Math.max(reading.atMost, from));
+      if (to === reading.atMost) bound += 1;
+    }
+  });
+  assert.ok(bound > 0, "no ceiling ever bound");
 });
 
 test("each step takes the number on from the one before, and the last is the decision", () => {
@@ -119,7 +137,8 @@ test("nothing is lowered below the workers that have jobs in hand", () => {
 
 test("zero is reached only upon two readings of nothing from the same data, 5 s apart", () => {
   const zeros = new Map<string, { sentAt: number; epoch: string | undefined }>();
-  always(({ situation: { rules, observations, memory }, decision: { from, to } }) => {
+  always(({ situation, decision: { from, to } }) => {
+    const { rules, observations, memory } = situation;
     if (memory === emptyMemory) zeros.clear();
     for (const [index, rule] of rules.triggers.entries()) {
       const { reading, sentAt, failure } = observations[index] ?? {};
@@ -129,7 +148,7 @@ test("zero is reached only upon two readings of nothing from the same data, 5 s 
       if (failure !== undefined || sentAt === undefined || !nothing) zeros.delete(rule.name);
       else if (!zeros.has(rule.name) || zeros.get(rule.name)?.epoch !== epoch) zeros.set(rule.name, { sentAt, epoch });
     }
-    if (from === 0 || to > 0 || rules.replicas.max === 0) return;
+    if (from === 0 || to > 0 || rules.replicas.max === 0 || ceilingOf(situation) === 0) return;
     for (const [index, rule] of rules.triggers.entries()) {
       const observation = observations[index];
       if (observation?.reading?.wants === 0) continue;

@@ -228,7 +228,7 @@ describe("zero", () => {
 
   test("of a schedule one reading is enough", () => {
     const schedule = { triggers: [trigger({ goal: { kind: "wants" } })] };
-    const asks = (wants: number): Observation => ({ reading: { wants, sampledAt: noon }, sentAt: noon });
+    const asks = (wants: number): Observation => ({ reading: { wants, until: "18:00", sampledAt: noon }, sentAt: noon });
     const decisions = play(
       2,
       [

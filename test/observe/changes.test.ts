@@ -14,13 +14,29 @@ const reading: Reading = {
   enqueued: 10,
   finished: 5,
   wants: 2,
+  atMost: 5,
+  until: "18:00",
+  wantsReason: "a",
   epoch: "a",
   sampledAt: 1,
   workers: [worker, { id: "w2", busy: 0, seenAt: 11 }],
 };
 
 test("each number that a decision uses makes a change, and so does its coming or going", () => {
-  const others = { waiting: 0, dueSoon: 0, running: 0, reserved: 0, ceiling: 0, enqueued: 11, finished: 6, wants: 3, epoch: "b" };
+  const others = {
+    waiting: 0,
+    dueSoon: 0,
+    running: 0,
+    reserved: 0,
+    ceiling: 0,
+    enqueued: 11,
+    finished: 6,
+    wants: 3,
+    atMost: 6,
+    until: "19:00",
+    wantsReason: "b",
+    epoch: "b",
+  };
   for (const [field, value] of Object.entries(others)) {
     assert.ok(differs(reading, { ...reading, [field]: value }), field);
     assert.ok(differs(reading, { ...reading, [field]: undefined }), `${field} gone`);
