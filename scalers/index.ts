@@ -2,8 +2,9 @@ import type { AnyScaler } from "../src/core/contract.ts";
 import { bullmq } from "./bullmq.ts";
 import { celery } from "./celery.ts";
 import { cron } from "./cron.ts";
+import { kubernetesWorkload } from "./kubernetesWorkload.ts";
 import { rabbitmq } from "./rabbitmq.ts";
 import { redis } from "./redis.ts";
 
 /** Every scaler there is. */
-export const scalers: readonly AnyScaler[] = [redis, bullmq, celery, rabbitmq, cron];
+export const scalers: readonly AnyScaler[] = [redis, bullmq, celery, rabbitmq, cron, kubernetesWorkload];

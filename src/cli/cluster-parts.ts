@@ -6,6 +6,7 @@ import { brokers } from "../brokers/brokers.ts";
 import { connectionMeaning } from "../cluster/connection-status.ts";
 import type { Declarations, Watches } from "../cluster/declared.ts";
 import { clusterConnectionKind, connectionKind, scaledWorkerKind } from "../cluster/kinds.ts";
+import { watchedPodsBroker } from "../cluster/pods-broker.ts";
 import { createPublisher, type Publisher } from "../cluster/publisher.ts";
 import { meaningOf } from "../cluster/status.ts";
 import { createTargets, type Targets } from "../cluster/targets.ts";
@@ -132,6 +133,7 @@ function houseOf(parts: Parts, { config, hosts, log }: ClusterOptions, world: Wo
     {
       ...{ log, record, hosts, listen: config.listen },
       readers: readersOf(references),
+      brokers: [watchedPodsBroker(targets.pods, world.now)],
       openTarget: async (worker) => targets.open(worker),
       mayAct: () => lease.isLeader(),
       leading: () => lease.isLeader(),

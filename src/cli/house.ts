@@ -5,6 +5,7 @@ import { type Controller, type ControllerHouse, createController } from "../cont
 import { createLedger, type Ledger } from "../control/ledger.ts";
 import type { LoopHouse } from "../control/worker-loop.ts";
 import type { Readiness } from "../control/worker-snapshot.ts";
+import type { AnyBroker } from "../core/contract.ts";
 import { createObserver } from "../observe/create-observer.ts";
 import type { Observer } from "../observe/observer.ts";
 import { openFileSink } from "../telemetry/file-sink.ts";
@@ -24,6 +25,8 @@ export type HouseOptions = Readonly<{
   record: OpenRecord;
   log: Log;
   readers: SecretReaders;
+  /** In place of those of the same type: what can be dialled in this house only. */
+  brokers?: readonly AnyBroker[];
   openTarget: ControllerHouse["openTarget"];
   /** Default: always. See {@link LoopHouse.mayAct}. */
   mayAct?: LoopHouse["mayAct"];
@@ -62,7 +65,7 @@ export interface House extends AsyncDisposable {
 /** Puts it together. Disposing of it ends everything but the targets, which {@link Controller.close} ends. */
 export async function openHouse(options: HouseOptions, world: World): Promise<House> {
   const { log, record } = options;
-  const byType = new Map(brokers.map((broker) => [broker.type, broker]));
+  const byType = new Map([...brokers, ...(options.brokers ?? [])].map((broker) => [broker.type, broker]));
   const failed = (doing: string, cause: unknown) => log.error({ doing, err: cause }, "something failed");
 
   const warned = new Map<string, string>();

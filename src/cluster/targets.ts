@@ -3,6 +3,7 @@ import type { JobTarget, ScaledWorker } from "../api/resolve.ts";
 import type { ScaledWorkerStatus } from "../api/status.ts";
 import type { Fence, Kube } from "../kube/kube.ts";
 import { createJobTarget } from "../targets/job.ts";
+import type { Pods } from "../targets/pods.ts";
 import { createScaleTarget, type ScaleTarget } from "../targets/scale.ts";
 import type { Target, TargetNotice } from "../targets/target.ts";
 import { createTargetWatches } from "../targets/watches.ts";
@@ -30,6 +31,8 @@ export interface Targets extends AsyncDisposable {
   open(worker: ScaledWorker): Target;
   /** The size that it had before us, where that is to be given back to it. */
   original(key: string): number | undefined;
+  /** The pods of a namespace, out of a watch that all share. */
+  pods(namespace: string): Pods;
   /** What of the target of this worker must outlive this process; undefined while it is not known. */
   memory(key: string): ScaledWorkerStatus["size"];
 }
@@ -99,6 +102,7 @@ export function createTargets(house: TargetsHouse): Targets {
       const { replicas, zeroBy } = scales.get(key)?.memory() ?? {};
       return replicas === undefined ? undefined : { replicas, ...(zeroBy !== undefined && { zeroBy }) };
     },
+    pods: watches.pods,
     [Symbol.asyncDispose]: () => watches[Symbol.asyncDispose](),
   };
 }

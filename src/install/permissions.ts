@@ -93,8 +93,8 @@ export const permissions: readonly Permission[] = [
     group: "",
     resources: ["pods"],
     verbs: [...read, "delete"],
-    why: "Knows which pods are ready, which leave, and which are whose; ends the one that is idle, and no other, when a pool shrinks.",
-    code: ["src/targets/pods.ts", "src/targets/scale-write.ts"],
+    why: "Knows which pods are ready, which leave, and which are whose; counts those that a trigger `kubernetesWorkload` selects; ends the one that is idle, and no other, when a pool shrinks.",
+    code: ["src/targets/pods.ts", "src/cluster/pods-broker.ts", "src/targets/scale-write.ts"],
   },
   {
     reach: "watched",

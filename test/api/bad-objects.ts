@@ -32,6 +32,9 @@ const asCron = (trigger: Draft, query: Draft) => {
   for (const key of ["bullmq", "connection", "goal"]) delete trigger[key];
   trigger.cron = { timezone: "Europe/Berlin", from: "0 8 * * *", to: "0 18 * * *", replicas: 3, ...query };
 };
+/** A worker that is sized by pods, too. */
+const besidePods = (selector: Draft) => (draft: Draft) =>
+  draft.spec.triggers.push({ name: "pods", kubernetesWorkload: { selector, podsPerReplica: 2 } });
 /** A worker that a schedule sizes, too. */
 const scheduled =
   (query: Draft, more: Draft = {}) =>
@@ -145,6 +148,14 @@ const inWorkers: readonly BadObject[] = [
     worker,
     scheduled({ to: "0 8 * * *" }),
     /`to` must not be the same as `from`/,
+  ),
+  bad("a selector of nothing", "label-selector", worker, besidePods({ matchLabels: {} }), /must have a label in `matchLabels`/),
+  bad(
+    "a condition on a label without the values that it needs",
+    "label-selector",
+    worker,
+    besidePods({ matchExpressions: [{ key: "tier", operator: "In" }] }),
+    /must have `values` with `In` and `NotIn` only/,
   ),
   bad("a schedule in a zone that there is none", "time-zone", worker, scheduled({ timezone: "Europe/Berln" })),
   bad("a cron expression that is none", "cron-expression", worker, scheduled({ from: "61 8 * * *" })),

@@ -46,4 +46,21 @@ describe("a schedule in a cluster", { skip: await noControlPlane() }, () => {
     const events = async () => (await house.events("mails")).map(({ note }) => note);
     await waitFor("the events", async () => (await events()).some((note) => note.includes("hours")), waitMs);
   });
+
+  it("has the pods of another workload for its like: the size follows theirs", async () => {
+    await using house = await openClusterHouse(plane);
+    await house.deployment("web", 3);
+    await house.deployment("consumers", 0);
+    await using _ = await house.start();
+    const kubernetesWorkload = { selector: { matchLabels: { app: "web" } }, podsPerReplica: 1.5 };
+    await house.worker("consumers", {
+      triggers: [{ name: "web", kubernetesWorkload }],
+      scaleDown: { protect: "grace", cooldown: "0s" },
+    });
+    await house.size("consumers", 2);
+    await plane.kubectl(["-n", house.room, "scale", "deployment/web", "--replicas=6"]);
+    await house.size("consumers", 4);
+    await plane.kubectl(["-n", house.room, "scale", "deployment/web", "--replicas=0"]);
+    await house.size("consumers", 0);
+  });
 });
