@@ -2,6 +2,7 @@ import type { AnyScaler } from "../core/contract.ts";
 import type { Api } from "./define.ts";
 import type { Place } from "./fields.ts";
 import { type Complaint, pathText } from "./finding.ts";
+import { parseFormula } from "./formula.ts";
 import { type Visited, visited } from "./json-schema.ts";
 import type { Kind } from "./meta.ts";
 import { annotatedPause } from "./pause.ts";
@@ -20,6 +21,7 @@ export function checkDocument(kind: Kind, document: unknown, { scalers, json }: 
   const checks = [
     ...checkFallback(document),
     ...checkProtection(document, scalers),
+    ...checkFormula(document),
     ...checkInline(document),
     ...checkDeletion(document),
     ...annotatedPause(Object(get(document, "metadata", "annotations"))).complaints,
@@ -53,6 +55,16 @@ function checkFallback(document: unknown): readonly Complaint[] {
   const path = ["spec", "fallback", "replicas"];
   const message = `\`spec.fallback.replicas\` must not be above \`spec.replicas.max\`, which is ${max}; found '${replicas}'`;
   return [{ rule: "fallback-above-max", message, path }];
+}
+
+/** What the API server cannot tell: whether it is CEL, names triggers that there are, and gives a number. */
+function checkFormula(document: unknown): readonly Complaint[] {
+  const formula = get(document, "spec", "formula");
+  const names = listAt(document, "spec", "triggers").map((trigger) => get(trigger, "name"));
+  if (typeof formula !== "string" || formula === "" || !names.every((name) => typeof name === "string")) return [];
+  const parsed = parseFormula(formula, [...new Set(names)]);
+  if (!("wrong" in parsed)) return [];
+  return [{ rule: "formula", message: `\`spec.formula\` ${parsed.wrong}; found '${formula}'`, path: ["spec", "formula"] }];
 }
 
 /** `protect: busy` needs to see who is busy: without it nothing would ever be removed, or anything. */

@@ -1,6 +1,7 @@
 import type { AnyBroker, AnyScaler } from "../core/contract.ts";
 import type { Rules, TriggerRule } from "../core/spec.ts";
 import { brokersOf } from "./brokers-of.ts";
+import { parseFormula } from "./formula.ts";
 import { goalOf } from "./goal.ts";
 import type { ConnectionRef, Trigger } from "./resolve.ts";
 import type { ScaledWorkerSpec } from "./scaled-worker.ts";
@@ -36,6 +37,16 @@ function referenceOf(
   return { kind: "inline", type, settings: inline?.[type] };
 }
 
+function formulaOf({ formula, triggers }: ScaledWorkerSpec): Pick<Rules, "formula"> {
+  if (formula === undefined) return {};
+  const parsed = parseFormula(
+    formula,
+    triggers.map(({ name }) => name),
+  );
+  if ("wrong" in parsed) throw new Error(`a formula that ${parsed.wrong} passed the checks`);
+  return { formula: parsed };
+}
+
 /** What `decide` needs to know. @param triggers As resolved, in the order of the spec. */
 export function rulesOf(spec: ScaledWorkerSpec, triggers: readonly Trigger[], pause: Rules["pause"]): Rules {
   const { min, max, idle } = spec.replicas;
@@ -51,6 +62,7 @@ export function rulesOf(spec: ScaledWorkerSpec, triggers: readonly Trigger[], pa
     generation: 1,
     replicas: { min, max, idle: idle ?? min },
     triggers: rules,
+    ...formulaOf(spec),
     concurrency: spec.concurrency,
     scaleDown: { protect: spec.scaleDown.protect, cooldownMs: spec.scaleDown.cooldown },
     behavior: spec.behavior,

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { AnyBroker, AnyScaler } from "../core/contract.ts";
 import { behavior, fallback, pause, replicas, scaleDown } from "./behavior.ts";
 import { duration } from "./duration.ts";
-import { cel, clusterOnly, whole } from "./fields.ts";
+import { cel, clusterOnly, text, whole } from "./fields.ts";
 import { apiVersion, complain, metadata } from "./meta.ts";
 import { target } from "./target.ts";
 import { trigger } from "./trigger.ts";
@@ -11,6 +11,12 @@ import { trigger } from "./trigger.ts";
 const specFields = {
   target: target.describe("What is scaled."),
   replicas: replicas.describe("Bounds of the size."),
+  formula: text(1024)
+    .optional()
+    .describe(
+      "Replicas, in CEL over the triggers by name (dashes as underscores), each being the replicas that it wants, in place of the " +
+        "largest. Example: `max(mails, reports / 2.0)`.",
+    ),
   concurrency: whole(1, 10_000).default(1).describe("Jobs that one replica works on at once. Example: `4`."),
   scaleDown: scaleDown.prefault({}).describe("How the pool shrinks."),
   behavior: behavior
@@ -46,7 +52,7 @@ export function scaledWorkerSchema(scalers: readonly AnyScaler[], brokers: reado
     .max(64)
     .superRefine(uniqueNames)
     .meta({ listType: "map", listKeys: ["name"] })
-    .describe("Queues that it works for; the largest demand counts. Names are unique.");
+    .describe("Queues that it works for; the largest demand counts, or what `formula` says. Names are unique.");
   return z.strictObject({
     apiVersion: z.literal(apiVersion).describe("Version of this schema."),
     kind: z.literal("ScaledWorker").describe("Kind of this document."),

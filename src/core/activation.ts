@@ -1,4 +1,4 @@
-import { type Facts, type Ruling, ruled } from "./facts.ts";
+import { type Facts, type Ruling, ruled, unsure } from "./facts.ts";
 
 /**
  * Rule 4: while anything is active, one replica at least, and the minimum; while nothing is, the idle size.
@@ -13,7 +13,7 @@ export function activation(size: number, facts: Facts): Ruling | undefined {
       ? ruled("activation", size, least, "AtMinimum", `${least} is the minimum while there is work`)
       : ruled("activation", size, 1, "WorkWaiting", "1 at least while there is work");
   }
-  const told = facts.triggers.length > 0 && facts.triggers.every((trigger) => trigger.blind === undefined);
+  const told = facts.triggers.length > 0 && !unsure(facts);
   if (!told || size === replicas.idle) return undefined;
   const message = size > replicas.idle ? "no trigger is above its activation" : "nothing to do";
   // A pool that grows does not do so because there is nothing to do.

@@ -1,4 +1,4 @@
-import { type Facts, type Ruling, ruled } from "./facts.ts";
+import { type Facts, type Ruling, ruled, unsure } from "./facts.ts";
 
 /**
  * Above the maximum (it was lowered, or someone raised the size) the pool goes to the maximum at once: without
@@ -6,7 +6,7 @@ import { type Facts, type Ruling, ruled } from "./facts.ts";
  */
 export function aboveMaximum(size: number, facts: Facts): Ruling | undefined {
   const { max, because } = facts.situation.rules.replicas;
-  if (facts.current <= max || facts.triggers.some((trigger) => trigger.blind !== undefined)) return undefined;
+  if (facts.current <= max || unsure(facts)) return undefined;
   return ruled("clamp", size, max, "AtMaximum", `${facts.current} are above the maximum of ${max}${why(because)}`);
 }
 

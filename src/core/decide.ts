@@ -5,6 +5,7 @@ import { aboveMaximum, clamp, pause, targetLimit } from "./clamp.ts";
 import { cooldown } from "./cooldown.ts";
 import type { Decision, Situation, Step } from "./decision.ts";
 import { type Facts, factsOf, type Rule } from "./facts.ts";
+import { formulaFacts } from "./formula-facts.ts";
 import { withinLimits } from "./limits.ts";
 import type { Memory, Recommendations } from "./memory.ts";
 import { record, seed } from "./recommendations.ts";
@@ -66,7 +67,8 @@ function look(situation: Situation, past: Memory): Facts {
   const moved = triggers.some((trigger) => trigger.memory.moved === true);
   const lastActiveAt = busyNow || moved || past.active === true ? now : (past.lastActiveAt ?? now);
   const stays = busyNow || (past.active === true && triggers.some((trigger) => !trigger.known));
-  return { situation, current: pool.wanted, triggers, active, lastActiveAt, stays };
+  const formula = rules.formula && formulaFacts(rules.formula, triggers);
+  return { situation, current: pool.wanted, triggers, ...(formula && { formula }), active, lastActiveAt, stays };
 }
 
 type Run = Readonly<{ size: number; steps: readonly Step[]; nextAt?: number | undefined }>;
@@ -105,7 +107,7 @@ function concluded(facts: Facts & { hands: Hands }, steps: readonly Step[], to: 
   const { current, triggers, hands } = facts;
   const unproven = hands.spared - hands.busy;
   const bound = steps.findLast((step) => step.from !== step.to) ?? steps[0];
-  const decides = deciding(triggers);
+  const decides = facts.formula === undefined ? deciding(triggers) : undefined;
   const why = bound?.message ?? `nothing to do: idle size ${to}`;
   return {
     from: current,

@@ -27,6 +27,15 @@ export function saturate(replicas: number): number {
   return replicas >= int32Max ? int32Max : replicas;
 }
 
+/** Whether such a demand is taken for the present size: HPA's tolerance, inclusive on both sides. */
+export function tolerated(exact: number, current: number, { up, down }: Tolerance): boolean {
+  const ratio = exact / current;
+  return current > 0 && 1 - down <= ratio && ratio <= 1 + up;
+}
+
+/** Rounded up. Products of doubles carry dust: 3.0000000000000004 are 3. */
+export const wholeOf = (exact: number): number => Math.ceil(exact - 1e-9);
+
 type Input = Readonly<{
   rule: TriggerRule;
   reading: Reading;
@@ -59,12 +68,9 @@ export function demandOf(input: Input): Demand {
   const { exact, whole, rates } = sized(rule.goal, input);
   let wants = saturate(whole);
   let beyond: number | undefined;
-  if (wants !== current && current > 0) {
-    const ratio = exact / current;
-    if (1 - tolerance.down <= ratio && ratio <= 1 + tolerance.up) {
-      beyond = wants;
-      wants = current;
-    }
+  if (wants !== current && tolerated(exact, current, tolerance)) {
+    beyond = wants;
+    wants = current;
   }
   const most = reading.ceiling === undefined ? int32Max : Math.ceil(reading.ceiling / concurrency);
   const capped = wants > most ? (reading.ceilingReason ?? `${reading.ceiling} may run at once`) : undefined;
@@ -98,8 +104,7 @@ function sized(goal: Goal, { reading, rates, concurrency, begun = 0 }: Input): S
       const slots = found.perMs * S + waiting * share;
       const jobs = reading.running === undefined ? slots : waiting + reading.running;
       const exact = Math.min(slots, jobs) / concurrency;
-      // Products of doubles carry dust: 3.0000000000000004 slots are 3.
-      return { exact, whole: Math.ceil(exact - 1e-9), rates: found };
+      return { exact, whole: wholeOf(exact), rates: found };
     }
     default:
       return goal satisfies never;

@@ -26,11 +26,25 @@ export type TriggerFacts = Readonly<{
   memory: TriggerMemory;
 }>;
 
+/** What a formula gives for the present readings. */
+export type FormulaFacts = Readonly<{
+  /** Replicas, not rounded up; absent when it is not known. */
+  exact?: number;
+  /** The same with what unknown triggers wanted when they were last known, while that is recent. */
+  lastGood?: number;
+  /** Why it is not known, as a clause. */
+  blind?: string;
+  /** "formula max(mails, reports / 2.0) = 6 (mails 6, reports 4)". */
+  said: string;
+}>;
+
 /** Everything that the rules look at besides the number. */
 export type Facts = Readonly<{
   situation: Situation;
   current: number;
   triggers: readonly TriggerFacts[];
+  /** What the formula gives, where there is one. */
+  formula?: FormulaFacts;
   /** Something is to be done, or asked for outright, as far as known. */
   active: boolean;
   /** Nothing was active since, monotonic ms. */
@@ -113,6 +127,11 @@ function blindness(
   if (reading.running !== undefined) return undefined;
   if (rules.scaleDown.protect !== "busy" && rule.goal.kind !== "jobsPerReplica") return undefined;
   return `running jobs not known${reading.runningUnknown === undefined ? "" : `: ${reading.runningUnknown}`}`;
+}
+
+/** Whether not all is known that the size depends on: then nothing may lower it. */
+export function unsure({ triggers, formula }: Pick<Facts, "triggers" | "formula">): boolean {
+  return formula?.blind !== undefined || triggers.some((trigger) => trigger.blind !== undefined);
 }
 
 export function goalOf(trigger: TriggerFacts): string {

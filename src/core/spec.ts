@@ -1,3 +1,5 @@
+import type { Formula } from "./formula.ts";
+
 /** What a trigger asks for. Exactly one. */
 export type Goal =
   | Readonly<{ kind: "waitingPerReplica"; jobs: number }>
@@ -35,6 +37,8 @@ export type Rules = Readonly<{
   generation: number;
   replicas: Readonly<{ min: number; max: number; idle: number /** Why {@link max} is lower than declared. */; because?: string }>;
   triggers: readonly TriggerRule[];
+  /** In place of the largest of what the triggers want. */
+  formula?: Formula;
   /** Jobs that one replica works on at once. */
   concurrency: number;
   scaleDown: Readonly<{

@@ -1,4 +1,5 @@
-import { type Facts, type Ruling, ruled, type TriggerFacts } from "./facts.ts";
+import { saturate, wholeOf } from "./demand.ts";
+import { type Facts, type Ruling, ruled, type TriggerFacts, unsure } from "./facts.ts";
 import { list, plural } from "./words.ts";
 
 /**
@@ -7,11 +8,12 @@ import { list, plural } from "./words.ts";
  */
 export function unknown(size: number, facts: Facts): Ruling | undefined {
   const blind = facts.triggers.filter((trigger) => trigger.blind !== undefined);
-  if (blind.length === 0) return undefined;
-  const { current } = facts;
-  const why = list(blind.map((trigger) => `${trigger.rule.name}: ${trigger.blind}`));
+  const { current, formula } = facts;
+  if (!unsure(facts)) return undefined;
+  const reasons = blind.map((trigger) => `${trigger.rule.name}: ${trigger.blind}`);
+  const why = list(formula?.blind === undefined ? reasons : [...reasons, formula.blind]);
   const fallback = fallbackOf(facts);
-  const last = Math.max(0, ...blind.map(lastGood));
+  const last = formula === undefined ? Math.max(0, ...blind.map(lastGood)) : saturate(wholeOf(formula.lastGood ?? 0));
   const held = Math.max(size, current);
   if (fallback !== undefined && fallback > Math.max(held, last)) {
     return ruled("unknown", size, fallback, "Fallback", `fallback to ${plural(fallback, "replica")} (${why})`);

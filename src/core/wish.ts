@@ -1,9 +1,12 @@
 import type { Reason } from "./decision.ts";
-import { type Facts, goalOf, type Ruling, ruled, type TriggerFacts } from "./facts.ts";
+import { saturate, tolerated, wholeOf } from "./demand.ts";
+import { type Facts, type FormulaFacts, goalOf, type Ruling, ruled, type TriggerFacts } from "./facts.ts";
 import { readingText } from "./words.ts";
 
-/** Rules 1 and 3: the largest demand of those triggers that are known. Without one, the size stays. */
-export function combination(size: number, { triggers, current }: Facts): Ruling | undefined {
+/** Rules 1 and 3: the largest demand of those triggers that are known, or what the formula says. Without one, the size stays. */
+export function combination(size: number, facts: Facts): Ruling | undefined {
+  const { triggers, current } = facts;
+  if (facts.formula !== undefined) return byFormula(size, facts, facts.formula);
   const decides = deciding(triggers);
   if (decides?.demand === undefined) return undefined;
   const { demand } = decides;
@@ -15,6 +18,17 @@ export function combination(size: number, { triggers, current }: Facts): Ruling 
     reasonOf(decides, current),
     saying(decides, demand.wants) + others,
   );
+}
+
+function byFormula(size: number, { situation, current, active }: Facts, { exact, said }: FormulaFacts): Ruling | undefined {
+  if (exact === undefined) return undefined;
+  const { scaleUp, scaleDown } = situation.rules.behavior;
+  const within = tolerated(exact, current, { up: scaleUp.tolerance, down: scaleDown.tolerance });
+  const whole = saturate(wholeOf(exact));
+  if (within && whole !== current) {
+    return ruled("combination", size, current, "WithinTolerance", `${said}: ${whole} is within tolerance of ${current}`);
+  }
+  return ruled("combination", size, whole, active || whole > current ? "WorkWaiting" : "Empty", said);
 }
 
 /** The known trigger that wants most; the first of equals. */

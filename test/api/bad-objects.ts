@@ -157,6 +157,7 @@ const inWorkers: readonly BadObject[] = [
     besidePods({ matchExpressions: [{ key: "tier", operator: "In" }] }),
     /must have `values` with `In` and `NotIn` only/,
   ),
+  bad("a formula over triggers that are not there", "formula", worker, (d) => (d.spec.formula = "max(mils, 2)")),
   bad("a schedule in a zone that there is none", "time-zone", worker, scheduled({ timezone: "Europe/Berln" })),
   bad("a cron expression that is none", "cron-expression", worker, scheduled({ from: "61 8 * * *" })),
   bad(
