@@ -2,9 +2,22 @@ import type { AnyScaler } from "../src/core/contract.ts";
 import { bullmq } from "./bullmq.ts";
 import { celery } from "./celery.ts";
 import { cron } from "./cron.ts";
+import { external } from "./external.ts";
+import { http } from "./http.ts";
 import { kubernetesWorkload } from "./kubernetesWorkload.ts";
+import { prometheus } from "./prometheus.ts";
 import { rabbitmq } from "./rabbitmq.ts";
 import { redis } from "./redis.ts";
 
 /** Every scaler there is. */
-export const scalers: readonly AnyScaler[] = [redis, bullmq, celery, rabbitmq, cron, kubernetesWorkload];
+export const scalers: readonly AnyScaler[] = [
+  redis,
+  bullmq,
+  celery,
+  rabbitmq,
+  cron,
+  kubernetesWorkload,
+  prometheus,
+  http,
+  external,
+];

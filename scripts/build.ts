@@ -12,7 +12,8 @@ await rm(dist, { recursive: true, force: true });
 const { status } = spawnSync("tsc", ["-p", "tsconfig.build.json", "--outDir", dist], { cwd: root, stdio: "inherit" });
 if (status !== 0) throw new Error("emitting dist: see the messages of tsc above");
 
-for (const copied of ["src/web/page", "README.md", "CHANGELOG.md", "LICENSE", "docs/reference", "manifests/schema", "examples"]) {
+const read = ["src/web/page", "src/brokers/protos"];
+for (const copied of [...read, "README.md", "CHANGELOG.md", "LICENSE", "docs/reference", "manifests/schema", "examples"]) {
   if (await exists(copied)) await cp(path.join(root, copied), path.join(dist, copied), { recursive: true });
 }
 await writeFile(path.join(dist, "package.json"), `${JSON.stringify(await manifest(), null, 2)}\n`);

@@ -93,6 +93,7 @@ function checkProtection(document: unknown, scalers: readonly AnyScaler[]): read
 function blindWay({ type, wants }: AnyScaler, query: unknown): string {
   if (wants) return "a trigger beside it that shows running jobs";
   if (get(query, "list") !== undefined) return `\`${type}.list.processing\` (the list that workers move jobs to)`;
+  if (type === "http" || type === "prometheus") return `\`${type}.running\` (where it stands how many jobs are in hand)`;
   return "a source that shows running jobs";
 }
 

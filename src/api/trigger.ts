@@ -138,18 +138,27 @@ const inlineFits = (scaler: AnyScaler): CelRule => {
 
 /** An inline address is written by whoever writes the ScaledWorker: a credential must not be lent to it. */
 function withoutCredential(brokers: readonly AnyBroker[]): readonly CelRule[] {
-  const references = brokers.flatMap(({ type, settings }) => referencesIn(toJsonSchema(settings), [type]));
+  const references = brokers.flatMap(({ type, settings }) =>
+    referencesIn(toJsonSchema(settings), `self.${type}`).map((there) => `has(self.${type}) && ${there}`),
+  );
   if (references.length === 0) return [];
-  const there = (path: readonly string[]) => path.map((_, at) => `has(self.${path.slice(0, at + 1).join(".")})`).join(" && ");
   const message = "`inline` must not refer to a Secret: a credential needs a QueueConnection";
-  return [{ rule: `!(${references.map(there).join(" || ")})`, message }];
+  return [{ rule: `!(${references.join(" || ")})`, message }];
 }
 
-/** The fields that refer to a Secret: `passwordFrom`. */
-function referencesIn({ properties = {} }: JsonSchema, path: readonly string[]): readonly (readonly string[])[] {
-  return Object.entries(properties).flatMap(([key, child]) =>
-    key.endsWith("From") ? [[...path, key]] : referencesIn(child, [...path, key]),
-  );
+/** CEL: one of the fields that refer to a Secret is there (`passwordFrom`), also in the items of lists. */
+function referencesIn({ properties = {} }: JsonSchema, at: string): readonly string[] {
+  return Object.entries(properties).flatMap(([key, child]) => {
+    const place = `${at}.${key}`;
+    if (key.endsWith("From")) return `has(${place})`;
+    const inner = child.items ? inItems(child.items, place) : referencesIn(child, place);
+    return inner.map((there) => `has(${place}) && ${there}`);
+  });
+}
+
+function inItems(items: JsonSchema, place: string): readonly string[] {
+  const inner = referencesIn(items, "item");
+  return inner.length === 0 ? [] : [`${place}.exists(item, ${inner.join(" || ")})`];
 }
 
 const list = (words: readonly string[]) => words.map((word) => `\`${word}\``).join(", ");

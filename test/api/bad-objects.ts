@@ -1,5 +1,14 @@
 import type { RuleId } from "../../src/api/rules.ts";
-import { clusterConnection, connection, type Draft, jobWorker, rabbitConnection, worker } from "./objects.ts";
+import {
+  clusterConnection,
+  connection,
+  type Draft,
+  externalConnection,
+  jobWorker,
+  rabbitConnection,
+  webConnection,
+  worker,
+} from "./objects.ts";
 
 /** One fault in an object for the API server. */
 export type BadObject = Readonly<{
@@ -232,6 +241,18 @@ const inWorkers: readonly BadObject[] = [
     /`inline` must not refer to a Secret/,
   ),
   bad(
+    "a credential in a header of an inline address",
+    "inline-credential",
+    worker,
+    firstTrigger((t) => {
+      delete t.bullmq;
+      t.http = { waiting: "$.waiting", running: "$.running" };
+      const headers = [{ name: "x-key", valueFrom: { secretKeyRef: { name: "a", key: "b" } } }];
+      intoInline(t, { http: { url: "http://h", headers } });
+    }),
+    /`inline` must not refer to a Secret/,
+  ),
+  bad(
     "a password in an inline address",
     "password-in-url",
     worker,
@@ -410,6 +431,49 @@ const inConnections: readonly BadObject[] = [
     "rabbitmq-url",
     rabbitConnection,
     (d) => (d.spec.rabbitmq.url = "amqps://h/a/b"),
+  ),
+  bad(
+    "no address of HTTP",
+    "one-web-address",
+    webConnection,
+    (d) => delete d.spec.prometheus.url,
+    /must have exactly one of `url`, `urlFrom`/,
+  ),
+  bad(
+    "an address of HTTP with a password",
+    "password-in-url",
+    webConnection,
+    (d) => (d.spec.prometheus.url = "https://u:p@h"),
+    /`url` must not carry a password/,
+  ),
+  bad("an address of HTTP that cannot be read", "web-url", webConnection, (d) => (d.spec.prometheus.url = "https://h:port")),
+  bad(
+    "a user and a token",
+    "one-login",
+    webConnection,
+    (d) => (d.spec.prometheus.tokenFrom = { secretKeyRef: { name: "a", key: "b" } }),
+    /must have `tokenFrom` or `username`, not both/,
+  ),
+  bad(
+    "a login as a plain header",
+    "header-value",
+    webConnection,
+    (d) => d.spec.prometheus.headers.push({ name: "authorization", value: "Bearer x" }),
+    /must not be `Authorization` in plain text/,
+  ),
+  bad(
+    "a header without a value",
+    "header-value",
+    webConnection,
+    (d) => d.spec.prometheus.headers.push({ name: "x-key" }),
+    /must have exactly one of `value`, `valueFrom`/,
+  ),
+  bad(
+    "a token without TLS",
+    "token-needs-tls",
+    externalConnection,
+    (d) => delete d.spec.external.tls,
+    /`tokenFrom` must come with `tls`/,
   ),
   bad("no namespaces", "missing-field", clusterConnection, (d) => delete d.spec.namespaces, /spec.namespaces: Required value/),
   bad(

@@ -23,11 +23,18 @@ const texts = globSync(["examples/**/*.yaml", "README.md", "docs/**/*.md"], {
   return blocks.filter((block) => /^apiVersion: worktide.dev/m.test(block)).map((block) => ({ file, text: block }));
 });
 
+/** Addresses of brokers whose name is not their scheme. */
+const places: Readonly<Record<string, string>> = {
+  rabbitmq: "url: amqp://127.0.0.1",
+  prometheus: "url: http://127.0.0.1:9090",
+  external: "address: 127.0.0.1:9090",
+};
+
 /** The connection `main` of a scaler's page: to the first broker that it reads from. */
 function connectionFor(page: string): string {
   const scaler = scalers.find(({ type }) => type === path.basename(page, ".md"));
   const [broker = "redis"] = scaler && !isInherent(scaler, brokers) ? brokersOf(scaler) : [];
-  return `${broker}: { url: ${broker === "rabbitmq" ? "amqp" : broker}://127.0.0.1 }`;
+  return `${broker}: { ${places[broker] ?? `url: ${broker}://127.0.0.1`} }`;
 }
 
 /** Examples of scalers' pages with triggers are pieces of a `spec`, and name the connection `main`; others are of pods. */
@@ -58,6 +65,6 @@ describe("an example", () => {
   }
   it("is there at all", () => assert.ok(texts.length > 0));
   it("is there for every scaler", () => {
-    for (const { type } of scalers) assert.ok(pieces.some(({ text }) => text.includes(`    ${type}: {`)));
+    for (const { type } of scalers) assert.ok(pieces.some(({ text }) => text.includes(`\n      ${type}:`)));
   });
 });

@@ -52,6 +52,30 @@ export const rabbitConnection = (name = "main"): Draft => ({
   },
 });
 
+export const webConnection = (name = "main"): Draft => ({
+  ...head("QueueConnection", name),
+  spec: {
+    prometheus: {
+      url: "https://prometheus.shop/prefix",
+      username: "worktide",
+      passwordFrom: { secretKeyRef: { name: "prometheus", key: "password" } },
+      headers: [{ name: "X-Scope-OrgID", value: "shop" }],
+    },
+  },
+});
+
+export const externalConnection = (name = "main"): Draft => ({
+  ...head("QueueConnection", name),
+  spec: {
+    external: {
+      address: "scaler.shop:9090",
+      tls: {},
+      tokenFrom: { secretKeyRef: { name: "scaler", key: "token" } },
+      metadata: [{ name: "apiKey", valueFrom: { secretKeyRef: { name: "scaler", key: "api-key" } } }],
+    },
+  },
+});
+
 export const clusterConnection = (name = "shared"): Draft => ({
   ...head("ClusterQueueConnection", name),
   spec: { namespaces: ["shop", "team-*"], secretNamespace: "infra", redis: { url: "redis://redis.infra:6379" } },

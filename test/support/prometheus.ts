@@ -66,41 +66,82 @@ export type Sample = Readonly<{ metric: Readonly<Record<string, string>>; value:
 
 /** A Prometheus that runs for one test. */
 export interface Prometheus extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
   /** An instant query. Rejects where it is wrong. */
   query(expr: string): Promise<readonly Sample[]>;
+  kill9(): Promise<void>;
+  /** Again at the same port, after it has ended; with what it has on disk, or without. */
+  restart(change?: Readonly<{ wipe?: boolean }>): Promise<void>;
+  freeze(on: boolean): void;
 }
 
+export type PrometheusOptions = Readonly<{
+  /** More arguments: `--web.config.file=…`. */
+  flags?: readonly string[];
+  /** Of the test's own questions. */
+  headers?: Readonly<Record<string, string>>;
+}>;
+
 /** Starts a Prometheus on the loopback with this configuration; its data go into `dir`. */
-export async function startPrometheus(dir: string, configFile: string): Promise<Prometheus> {
+export async function startPrometheus(dir: string, configFile: string, options: PrometheusOptions = {}): Promise<Prometheus> {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const { flags = [], headers = {} } = options;
+  const all = [
+    `--config.file=${configFile}`,
+    `--storage.tsdb.path=${dir}/data`,
+    `--web.listen-address=127.0.0.1:${port}`,
+    ...flags,
+  ];
+  const ready = () =>
+    fetch(`${url}/-/ready`, { headers }).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  let running = await launch(dir, all, ready);
+  return {
+    url,
+    port,
+    query: async (expr) => {
+      const response = await fetch(`${url}/api/v1/query`, {
+        method: "POST",
+        headers,
+        body: new URLSearchParams({ query: expr }),
+      });
+      const answer = (await response.json()) as { data?: { result: readonly Sample[] }; error?: string };
+      if (answer.data === undefined) throw new Error(`${expr}: ${answer.error}`);
+      return answer.data.result;
+    },
+    kill9: () => running.end("SIGKILL"),
+    async restart({ wipe = false } = {}) {
+      await running.end("SIGKILL");
+      if (wipe) await rm(`${dir}/data`, { recursive: true, force: true });
+      running = await launch(dir, all, ready);
+    },
+    freeze: (on) => running.signal(on ? "SIGSTOP" : "SIGCONT"),
+    [Symbol.asyncDispose]: () => running.end("SIGTERM"),
+  };
+}
+
+async function launch(cwd: string, flags: readonly string[], ready: () => Promise<boolean>) {
   const program = await findPrometheus();
   if ("missing" in program) throw new Error(program.missing);
-  const url = `http://127.0.0.1:${await freePort()}`;
-  const flags = [`--config.file=${configFile}`, `--storage.tsdb.path=${dir}/data`, `--web.listen-address=${url.slice(7)}`];
-  const child = spawn(path.join(program.bin, "prometheus"), flags, { cwd: dir, stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(path.join(program.bin, "prometheus"), flags, { cwd, stdio: ["ignore", "ignore", "pipe"] });
   let log = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (log = (log + text).slice(-4_000)));
   const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
   const kill = () => void child.kill("SIGKILL");
   process.once("exit", kill);
-  const ready = () =>
-    fetch(`${url}/-/ready`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
   await waitFor("Prometheus to be ready", ready, 60_000).catch((cause: unknown) => {
     kill();
     throw new Error(`starting Prometheus: ${log}`, { cause });
   });
   return {
-    query: async (expr) => {
-      const response = await fetch(`${url}/api/v1/query`, { method: "POST", body: new URLSearchParams({ query: expr }) });
-      const answer = (await response.json()) as { data?: { result: readonly Sample[] }; error?: string };
-      if (answer.data === undefined) throw new Error(`${expr}: ${answer.error}`);
-      return answer.data.result;
-    },
-    [Symbol.asyncDispose]: async () => {
+    signal: (name: NodeJS.Signals) => void child.kill(name),
+    async end(name: NodeJS.Signals) {
       process.off("exit", kill);
-      child.kill("SIGTERM");
+      child.kill(name);
       await closed;
     },
   };

@@ -1,0 +1,59 @@
+import { monotonicMs } from "../../src/brokers/clock.ts";
+import { refusalOf } from "../../src/brokers/web.ts";
+import type { WebReader } from "../../src/brokers/web-broker.ts";
+import type { Problem } from "../../src/core/contract.ts";
+import { parseExposition, parseSelector, valuesOf } from "./exposition.ts";
+import { asNumber, asTime, valuesAt } from "./json-path.ts";
+
+export type Format = "json" | "prometheus";
+
+/** A document that was asked for, and how to find numbers in it. */
+export type Document = Readonly<{
+  askedAt: number;
+  numbers(place: string): readonly number[];
+  /** How long ago a time in it was, ms, by the clock of the service; NaN where there is none. */
+  age(place: string): number;
+}>;
+
+/** Asks for one document. Throws BrokerError where there is no answer. */
+export async function fetchDocument({ ask }: WebReader, format: Format, path: string): Promise<Document | Problem> {
+  const askedAt = monotonicMs();
+  const answer = await ask(path);
+  const refused = refusalOf(answer);
+  // Without its query: that may carry a key.
+  if (refused) return { ...refused, message: `${path.replace(/\?.*/s, "") || "the address"}: ${refused.message}` };
+  const now = answer.date ?? Date.now();
+  return format === "json" ? jsonDocument(answer.text, { askedAt, now }) : pageDocument(answer.text, askedAt);
+}
+
+function jsonDocument(text: string, { askedAt, now }: Readonly<{ askedAt: number; now: number }>): Document | Problem {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { kind: "invalid", message: "answers with something that is not JSON" };
+  }
+  return {
+    askedAt,
+    numbers: (place) => valuesAt(value, place).map(asNumber),
+    age(place) {
+      const times = valuesAt(value, place).map(asTime);
+      return times.length === 0 ? Number.NaN : now - Math.min(...times);
+    },
+  };
+}
+
+function pageDocument(text: string, askedAt: number): Document | Problem {
+  const lines = parseExposition(text);
+  if (typeof lines === "number") {
+    return { kind: "invalid", message: `answers with something that is not Prometheus' text format (line ${lines})` };
+  }
+  return {
+    askedAt,
+    numbers(place) {
+      const selector = parseSelector(place);
+      return selector === undefined ? [] : valuesOf(lines, selector);
+    },
+    age: () => Number.NaN,
+  };
+}

@@ -1,0 +1,132 @@
+import { Agent, request } from "undici";
+import { redact } from "../api/redact.ts";
+import { BrokerError, type Problem } from "../core/contract.ts";
+import { codeOf, hide, kindOfCode, messageOf, oneClause } from "./socket-problem.ts";
+import { tlsOptions } from "./tls.ts";
+import type { WebAddress } from "./web-settings.ts";
+
+export type WebAnswer = Readonly<{
+  status: number;
+  /** The content type, as it stands in the header; empty where there is none. */
+  type: string;
+  text: string;
+  /** What the service's clock showed, ms since 1970, where it says so. */
+  date?: number;
+  /** Where it sends us instead, without a query: nobody follows. */
+  elsewhere?: string;
+}>;
+
+export type WebLimits = Readonly<{
+  /** Longest time for one whole answer, ms. */
+  answerMs: number;
+  /** Connections at once. */
+  connections: number;
+  /** Largest answer. */
+  maxBytes: number;
+}>;
+
+/** A few connections to one service, kept open between questions. */
+export interface Web {
+  /** For people: without a login and without a query. */
+  readonly address: string;
+  /**
+   * What a path below the address answers, whatever its status; with `form` by POST. Redirects are not followed: a login
+   * goes only where it was given for. Throws BrokerError when there is no whole answer in time.
+   */
+  ask(path: string, form?: string): Promise<WebAnswer>;
+  destroy(): void;
+}
+
+/** Nothing is asked yet. Throws BrokerError when a certificate cannot be read. */
+export async function openWeb({ base, headers, secrets, tls }: WebAddress, limits: WebLimits): Promise<Web> {
+  const { answerMs, connections, maxBytes } = limits;
+  const dispatcher = new Agent({
+    connections,
+    pipelining: 1,
+    allowH2: false,
+    headersTimeout: answerMs,
+    bodyTimeout: answerMs,
+    // Longer than most intervals, or each round would dial; what the server says of it counts more.
+    keepAliveTimeout: 60_000,
+    maxResponseSize: maxBytes,
+    connect: { timeout: answerMs, ...(await tlsOptions(tls)) },
+  });
+
+  const attempt = async (path: string, form: string | undefined, signal: AbortSignal): Promise<WebAnswer> => {
+    const {
+      statusCode,
+      headers: told,
+      body,
+    } = await request(`${base}${path}`, {
+      dispatcher,
+      signal,
+      headers: { accept: "application/json, text/plain;q=0.5", ...headers, ...(form !== undefined && formType) },
+      ...(form !== undefined && { method: "POST", body: form }),
+    });
+    const text = await body.text();
+    const elsewhere = placeOf(told["location"], base);
+    const date = Date.parse(String(told["date"]));
+    return {
+      status: statusCode,
+      type: String(told["content-type"] ?? ""),
+      text,
+      ...(Number.isFinite(date) && { date }),
+      ...(elsewhere !== undefined && { elsewhere }),
+    };
+  };
+
+  return {
+    address: base,
+    async ask(path, form) {
+      // A plain timer, cleared at the end: AbortSignal.timeout leaks.
+      const late = new AbortController();
+      const timer = setTimeout(() => late.abort(), answerMs);
+      try {
+        // A connection may have been closed while nobody asked: a new one tells whether the service is there.
+        return await attempt(path, form, late.signal).catch((error) => {
+          if (!isReset(error)) throw error;
+          return attempt(path, form, late.signal);
+        });
+      } catch (error) {
+        throw new BrokerError(webProblem(error, secrets, maxBytes));
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+    destroy: () => void dispatcher.destroy(),
+  };
+}
+
+const formType = { "content-type": "application/x-www-form-urlencoded" };
+
+const isReset = (error: unknown) => error instanceof Error && ["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"].includes(codeOf(error));
+
+function placeOf(location: unknown, base: string): string | undefined {
+  if (typeof location !== "string" || !URL.canParse(location, base)) return undefined;
+  const { origin, pathname } = new URL(location, base);
+  return redact(`${origin}${pathname}`);
+}
+
+/** Why an answer is none; undefined for a success. A proxy may answer for a service that is gone. */
+export function refusalOf({ status, elsewhere }: WebAnswer): Problem | undefined {
+  if (status >= 200 && status < 300) return undefined;
+  if (status === 401 || status === 403) return { kind: "auth", message: `the login is refused (${status})` };
+  if (status === 404) return { kind: "missing", message: "not found (404)" };
+  if (status === 429) return { kind: "limit", message: "asks for less (429)" };
+  if (status >= 300 && status < 400) {
+    const place = elsewhere === undefined ? "elsewhere" : `to ${elsewhere}`;
+    return { kind: "invalid", message: `sends us ${place} (${status}): give the address that answers itself` };
+  }
+  return { kind: status < 500 ? "invalid" : "unreachable", message: `answers with status ${status}` };
+}
+
+function webProblem(error: unknown, secrets: readonly string[], maxBytes: number): Problem {
+  if (!(error instanceof Error)) return { kind: "internal", message: "something that is no error was thrown" };
+  const code = codeOf(error);
+  if (code === "UND_ERR_RES_EXCEEDED_MAX_SIZE") {
+    return { kind: "invalid", message: `the answer is larger than ${maxBytes / 2 ** 20} MiB` };
+  }
+  if (/Timeout|Abort/.test(error.name) || /TIMEOUT/.test(code)) return { kind: "timeout", message: "no answer" };
+  const kind = kindOfCode(code) ?? "unreachable";
+  return { kind, message: hide(oneClause(messageOf(error, code)), secrets) };
+}
