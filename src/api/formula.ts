@@ -44,10 +44,18 @@ export function parseFormula(text: string, triggers: readonly string[]): Formula
 
 /** Triggers are doubles. Doubles and whole numbers mix, as nobody writes 2.0 for 2 at first. */
 function environmentOf(triggers: readonly string[]): Environment {
-  const { Environment } = load();
+  language ??= languageOf(load());
+  const environment = language.clone();
+  for (const trigger of triggers) environment.registerVariable(variableOf(trigger), "double");
+  return environment;
+}
+
+/** What formulas of all ScaledWorkers have in common. */
+let language: Environment | undefined;
+
+function languageOf({ Environment }: Cel): Environment {
   const environment = new Environment({ limits });
   const never = () => 0;
-  for (const trigger of triggers) environment.registerVariable(variableOf(trigger), "double");
   for (const operator of ["+", "-", "*", "/"]) {
     environment.registerOperator(`double ${operator} int: double`, never);
     environment.registerOperator(`int ${operator} double: double`, never);
