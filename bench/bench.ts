@@ -13,6 +13,7 @@ import { digits, markdown, type Table } from "./figures.ts";
 import { kube } from "./kube.ts";
 import { latency } from "./latency.ts";
 import { churn, memory } from "./memory.ts";
+import { pubsub } from "./pubsub.ts";
 import { rabbit } from "./rabbitmq.ts";
 import { startRedis } from "./redis.ts";
 import { rounds } from "./rounds.ts";
@@ -26,6 +27,7 @@ const benches: Readonly<Record<string, Bench>> = {
   kube,
   controller,
   rabbitmq: rabbit,
+  pubsub,
 };
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -3,6 +3,7 @@ import { bullmq } from "./bullmq.ts";
 import { celery } from "./celery.ts";
 import { cron } from "./cron.ts";
 import { external } from "./external.ts";
+import { gcpPubSub } from "./gcpPubSub.ts";
 import { http } from "./http.ts";
 import { kubernetesWorkload } from "./kubernetesWorkload.ts";
 import { prometheus } from "./prometheus.ts";
@@ -20,4 +21,5 @@ export const scalers: readonly AnyScaler[] = [
   prometheus,
   http,
   external,
+  gcpPubSub,
 ];

@@ -77,7 +77,7 @@ function scalerPage(scaler: AnyScaler, api: Api, guide: string | undefined): Pag
     "- Asks for replicas itself: the trigger has no `goal`. It tells of no jobs in hand: other triggers show who is busy.";
   const facts = [
     `- ${source}`,
-    `- ${scaler.wake ? `Is woken when ${scaler.wants ? "that" : "the queue"} changes; the interval is the safety net.` : "Is read at its interval only."}`,
+    `- ${wakeText(scaler)}`,
     scaler.wants
       ? outright
       : `- ${scaler.quiet ? "Can quiet one worker before it is removed." : "Cannot quiet a worker: one is removed only when it is proven idle."}`,
@@ -85,6 +85,13 @@ function scalerPage(scaler: AnyScaler, api: Api, guide: string | undefined): Pag
   const fields = `## Fields of \`spec.triggers[].${type}\``;
   const text = [note, `# ${type}`, summary, facts, fields, table(rows(schema, "", new Map())), ...(guide ? [guide.trim()] : [])];
   return { path: `docs/reference/scalers/${type}.md`, text: `${text.join("\n\n")}\n` };
+}
+
+function wakeText({ wake, wakesFromZero, wants }: AnyScaler): string {
+  if (wake === undefined) return "Is read at its interval only.";
+  if (wakesFromZero)
+    return "Can be woken while its pool is at zero, where the trigger asks for that; else it is read at its interval only.";
+  return `Is woken when ${wants ? "that" : "the queue"} changes; the interval is the safety net.`;
 }
 
 function scalerList(scalers: readonly AnyScaler[]): string {

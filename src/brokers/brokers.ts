@@ -2,6 +2,7 @@ import type { AnyBroker } from "../core/contract.ts";
 import { externalBroker } from "./external.ts";
 import { podsBroker } from "./pods.ts";
 import { prometheusBroker } from "./prometheus.ts";
+import { pubSubBroker } from "./pubsub.ts";
 import { rabbitBroker } from "./rabbitmq.ts";
 import { redisBroker } from "./redis.ts";
 import { wallClockBroker } from "./wall-clock.ts";
@@ -11,6 +12,7 @@ import { httpBroker } from "./web-broker.ts";
 export const brokers: readonly AnyBroker[] = [
   redisBroker,
   rabbitBroker,
+  pubSubBroker,
   wallClockBroker(),
   podsBroker(),
   prometheusBroker,

@@ -2,7 +2,9 @@ import { findingText, isError } from "../api/finding.ts";
 import type { Parsed } from "../api/parse.ts";
 import { brokers } from "../brokers/brokers.ts";
 import { connectionSource } from "../control/connections.ts";
-import { plural, readingText } from "../core/words.ts";
+import { adviceOn } from "../core/advice.ts";
+import type { Reading } from "../core/contract.ts";
+import { plural, readingText, span } from "../core/words.ts";
 import { createObserver } from "../observe/create-observer.ts";
 import { readDeclared } from "./declared.ts";
 import { secretReaders } from "./secrets.ts";
@@ -11,7 +13,7 @@ import type { World } from "./world.ts";
 export type CheckFlags = Readonly<{ file: string; json?: boolean; connect?: boolean }>;
 
 /** What one trigger answered. */
-type Answer = Readonly<{ worker: string; trigger: string; ok: boolean; text: string }>;
+type Answer = Readonly<{ worker: string; trigger: string; ok: boolean; text: string; advice: readonly string[] }>;
 
 /** Says all that is wrong with a file, and with `connect` what its queues answer. 0: all is well; 3: something is not. */
 export async function checkCommand({ file, json, connect }: CheckFlags, world: World): Promise<number> {
@@ -25,7 +27,10 @@ export async function checkCommand({ file, json, connect }: CheckFlags, world: W
     world.stdout.write(`${JSON.stringify({ version: 1, findings, ...counts, answers, warnings }, null, 2)}\n`);
   } else {
     for (const finding of findings) world.stdout.write(`${findingText(finding)}\n`);
-    for (const { worker, trigger, ok, text } of answers) world.stdout.write(`${ok ? "✔" : "✖"} ${worker}, ${trigger}: ${text}\n`);
+    for (const { worker, trigger, ok, text, advice } of answers) {
+      world.stdout.write(`${ok ? "✔" : "✖"} ${worker}, ${trigger}: ${text}\n`);
+      for (const one of advice) world.stdout.write(`! ${worker}, ${trigger}: ${one}\n`);
+    }
     for (const { connection, text } of warnings) world.stdout.write(`! ${connection}: ${text}\n`);
     const found = `fine: ${plural(workers.length, "ScaledWorker")}, ${plural(connections.length, "QueueConnection")}`;
     world.stdout.write(`${file}: ${errors === 0 ? (silence(answers) ?? found) : plural(errors, "error")}\n`);
@@ -52,8 +57,10 @@ async function connectAll({ workers, connections }: Parsed, world: World): Promi
         const { name, scaler, query, intervalMs } = trigger;
         const connection = connectionSource(trigger, house);
         const { failure, reading } = await observer.watch({ scaler, query, intervalMs, connection }, () => {}).refresh();
-        const text = failure?.problem.message ?? (reading && readingText(reading)) ?? "no answer";
-        return { worker: worker.key, trigger: name, ok: failure === undefined, text };
+        const text = failure?.problem.message ?? (reading && textOf(reading, world.now())) ?? "no answer";
+        const { target } = worker;
+        const advice = adviceOn(reading, target.kind === "process" ? { graceMs: target.stopGraceMs } : undefined);
+        return { worker: worker.key, trigger: name, ok: failure === undefined, text, advice };
       }),
     ),
   );
@@ -61,6 +68,14 @@ async function connectAll({ workers, connections }: Parsed, world: World): Promi
     .connections()
     .flatMap(({ name, warning }) => (warning === undefined ? [] : [{ connection: name, text: warning }]));
   return { answers, warnings };
+}
+
+/** Numbers that were taken long before they were read say so, ms. */
+const statisticsMs = 15_000;
+
+function textOf(reading: Reading, now: number): string {
+  const ageMs = now - reading.sampledAt;
+  return ageMs < statisticsMs ? readingText(reading) : `${readingText(reading)}, counted ${span(ageMs)} ago`;
 }
 
 /** Whether some triggers gave no reading: a file that is fine can name what is not there. */

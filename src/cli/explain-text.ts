@@ -3,6 +3,8 @@ import { ageText, painter, table } from "./text.ts";
 
 const hourMs = 3_600_000;
 const shownChanges = 8;
+/** Numbers that were so old when they were read are said to be, ms. */
+const statisticsMs = 15_000;
 /** So long it may take until a ready worker takes its first job, ms. */
 const untakenMs = 30_000;
 /** Columns that a table may take; beyond that terminals wrap it, and goals get lines of their own. */
@@ -25,6 +27,8 @@ export function explainText(worker: WorkerSnapshot, { now, color }: Readonly<{ n
   lines.push(heading("LAST HOUR"), indent(lastHour(worker, now)));
   const problems = [...problemsOf(worker, now), ...untaken(worker, now)];
   if (problems.length > 0) lines.push("", heading("PROBLEM"), indent(problems.join("\n")));
+  const advice = worker.triggers.flatMap(({ name, advice = [] }) => advice.map((one) => `${name}: ${one}`));
+  if (advice.length > 0) lines.push("", heading("ADVICE"), indent(advice.join("\n")));
   lines.push("", `${heading("NEXT")}  ${next(worker)}`);
   return lines.join("\n");
 }
@@ -50,7 +54,7 @@ function head(worker: WorkerSnapshot, now: number, paint: ReturnType<typeof pain
 function triggers({ triggers: all, decision }: WorkerSnapshot, now: number): string {
   const rows = all.map((trigger, index) => {
     const view = decision?.triggers[index];
-    const age = trigger.readAt === undefined ? "never" : ageText(now - Date.parse(trigger.readAt));
+    const age = trigger.readAt === undefined ? "never" : ageOf(trigger, now);
     const wants = view?.wants === undefined ? "?" : String(view.wants);
     const reading = trigger.problem === undefined ? (view?.reading ?? "not read yet") : `✖ ${trigger.problem.message}`;
     return [trigger.name, reading, age, trigger.goal, wants + (trigger.name === decision?.decides ? "  ◂ decides" : "")];
@@ -60,6 +64,13 @@ function triggers({ triggers: all, decision }: WorkerSnapshot, now: number): str
   const narrow = rows.map(([name = "", reading = "", age = "", , wants = ""]) => [name, reading, age, wants]);
   const goals = rows.map(([name, , , goal]) => `${name}: ${goal}`);
   return [table(["TRIGGER", "READING", "AGE", "WANTS"], narrow), ...goals].join("\n");
+}
+
+/** Since it was read; and since its numbers were taken, where that is long before. */
+function ageOf({ readAt = "", sampledAt = readAt }: TriggerSnapshot, now: number): string {
+  const [read, taken] = [Date.parse(readAt), Date.parse(sampledAt)];
+  const asked = ageText(now - read);
+  return read - taken < statisticsMs ? asked : `${asked}, counted ${ageText(now - taken)} ago`;
 }
 
 function lastHour({ changes }: WorkerSnapshot, now: number): string {

@@ -146,6 +146,8 @@ class Loop implements WorkerLoop {
     const { decision, memory } = decide(seen);
     this.memory = memory;
     this.history.decided(decision, seen, this.taps);
+    const asleep = seen.pool.wanted === 0 && decision.to === 0 && this.present.mode === "Scale" && this.house.mayAct();
+    for (const { watching } of this.taps) watching.rest(asleep);
     const again = this.notBefore[wayOf(decision)] ?? 0;
     const waiting = decision.to !== decision.from && again > seen.now;
     this.armDeadline(waiting ? Math.min(again, decision.nextAt ?? again) : decision.nextAt);

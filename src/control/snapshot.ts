@@ -1,3 +1,4 @@
+import { adviceOn } from "../core/advice.ts";
 import type { Observation } from "../core/contract.ts";
 import type { Decision } from "../core/decision.ts";
 import { whatWouldChange } from "../core/explain.ts";
@@ -72,6 +73,7 @@ function triggerSnapshot({ worker, loop }: Managed, index: number, observation: 
   const { reading, sentAt, failure } = observation;
   const view = loop.decision()?.triggers[index];
   const targetMs = waitTargetOf(rule.goal);
+  const advice = adviceOn(reading, loop.target.pool());
   return {
     name: trigger.name,
     type: trigger.scaler.type,
@@ -89,6 +91,8 @@ function triggerSnapshot({ worker, loop }: Managed, index: number, observation: 
     ...known("waitTargetMs", targetMs),
     ...known("wants", view?.wants),
     ...(sentAt !== undefined && { readAt: wallOf(sentAt, moment) }),
+    ...(reading && { sampledAt: wallOf(reading.sampledAt, moment) }),
+    ...(advice.length > 0 && { advice }),
     ...(failure && { problem: { ...failure.problem, since: wallOf(failure.since, moment), count: failure.count } }),
   };
 }

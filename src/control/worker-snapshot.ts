@@ -26,6 +26,10 @@ export type TriggerSnapshot = Readonly<{
   wants?: number;
   /** When the last good reading was asked for. */
   readAt?: string;
+  /** When its source took the numbers: statistics are older than the answer that carries them. */
+  sampledAt?: string;
+  /** What is amiss with the queue's own settings, and the way out. */
+  advice?: readonly string[];
   problem?: Readonly<{ kind: ProblemKind; message: string; since: string; count: number }>;
 }>;
 

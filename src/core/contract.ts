@@ -48,6 +48,10 @@ export type Reading = Readonly<{
   wantsReason?: string;
   /** Of a schedule: until when that holds, and what comes then, for people: "18:00 Europe/Berlin, then none". */
   until?: string;
+  /** What is amiss with the queue's own settings though it can be read, and the way out: one sentence each. */
+  advice?: readonly string[];
+  /** How long a job is its worker's, ms, before the broker gives it to another one: where each job has such a time. */
+  leaseMs?: number;
   /** Identity of the data at that instant (server run, replication history). A zero needs two readings of one epoch. */
   epoch?: string;
   /** When the source took the numbers, monotonic ms: statistics can be older than the answer that carries them. */
@@ -106,6 +110,8 @@ export interface Broker<Client, Settings = never> {
   readonly summary: string;
   /** Settings of a QueueConnection; secrets come as references, which are resolved before {@link open}. */
   readonly settings: z.ZodObject;
+  /** How long an answer may take, ms, where that is more than usual. */
+  readonly answerMs?: number;
   /** Where it leads, for people: host, port, database; never a credential. */
   address(settings: Settings): string;
   /** Dials, authenticates and gets a first answer, all before `signal` fires. Throws {@link BrokerError}. */
@@ -164,6 +170,8 @@ export interface Scaler<Query, Client> {
    * Undefined: nobody tells of this one.
    */
   wake?(client: Client, query: Query, hint: () => void): Disposable | undefined;
+  /** Listening costs: {@link wake} is called only while the pool is at zero, and only by the one process that acts. */
+  readonly wakesFromZero?: true;
   /** Tells one worker to take no more jobs (or again to take them). Resolves once the worker has confirmed it. */
   quiet?(client: Client, query: Query, worker: string, on: boolean, signal: AbortSignal): Promise<void>;
 }

@@ -100,6 +100,8 @@ export type Pool = Readonly<{
   removal?: Removal;
   /** It must not grow beyond this just now, and why: one clause. */
   limit?: Readonly<{ most: number; reason: "Paused" | "WorkersFailing"; because: string }>;
+  /** How long a member that is told to stop may take, ms: the shortest of theirs. */
+  graceMs?: number;
   /** Those of {@link existing} that have taken their work, and take no more of what waits: Jobs. */
   begun?: number;
 }>;

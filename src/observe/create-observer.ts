@@ -63,6 +63,7 @@ export function createObserver(options: ObserverOptions): Observer {
       },
       rounds: createRounds(broker, () => named.source, {
         ...house,
+        deadlineMs: options.deadlineMs ?? broker.answerMs ?? house.deadlineMs,
         nextId: () => ++ids,
         turned: () => guarded(() => onConnection?.(stateOf(made))),
         told: (report) => guarded(() => onRound?.(report)),
@@ -131,6 +132,10 @@ class WatchedTrigger implements Watching {
 
   refresh() {
     return this.shared.rounds.refresh(this.watched);
+  }
+
+  rest(resting: boolean) {
+    this.shared.rounds.rest(this.watched, resting);
   }
 
   stop() {

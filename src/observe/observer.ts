@@ -48,6 +48,8 @@ export interface Watching {
   lastRead(): LastRead | undefined;
   /** Reads now; resolves with an observation whose question was sent after this call. Never rejects: failure is data. */
   refresh(): Promise<Observation>;
+  /** Whether the pool is at zero, and this process would wake it: see Scaler.wakesFromZero. */
+  rest(resting: boolean): void;
   /** See Scaler.quiet; undefined where the scaler has none. Rejects with BrokerError. */
   readonly quiet: ((worker: string, on: boolean) => Promise<void>) | undefined;
   stop(): void;
@@ -96,7 +98,7 @@ export type ObserverOptions = Readonly<{
   /** Monotonic ms. */
   clock: () => number;
   random: () => number;
-  /** A read that takes longer has failed, and its connection is given up. Default 2000. */
+  /** A read that takes longer has failed, and its connection is given up. Default: what the broker says, else 2000. */
   deadlineMs?: number;
   /** For credentials, dial, handshake and first answer together. Default 4000. */
   dialDeadlineMs?: number;

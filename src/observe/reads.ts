@@ -63,7 +63,7 @@ export function createReads(
     disarm(watched);
     watched.armedOn = link;
     const { scaler, query } = watched.watch;
-    if (scaler.wake === undefined) return;
+    if (scaler.wake === undefined || (scaler.wakesFromZero && !watched.resting)) return;
     try {
       watched.wakeable = scaler.wake(link.session.client, query, () => watched.armedOn === link && asks.hint(watched));
     } catch (cause) {

@@ -21,6 +21,8 @@ export interface Rounds {
   add(watched: Watched): void;
   remove(watched: Watched): void;
   refresh(watched: Watched): Promise<Observation>;
+  /** See Watching.rest. */
+  rest(watched: Watched, resting: boolean): void;
   quiet(watched: Watched, worker: string, on: boolean): Promise<void>;
   size(): number;
   up(): boolean;
@@ -131,6 +133,13 @@ export function createRounds(broker: AnyBroker, source: () => ConnectionSource, 
       watched.asking = [...(watched.asking ?? []), resolve];
       asks.ask(watched);
       return promise;
+    },
+    rest(watched, resting) {
+      if (watched.resting === resting || watched.stopped) return;
+      watched.resting = resting;
+      if (!watched.watch.scaler.wakesFromZero) return;
+      disarm(watched);
+      if (resting) asks.ask(watched);
     },
     async quiet(watched, worker, on) {
       const { scaler, query } = watched.watch;

@@ -25,6 +25,8 @@ export type Watched = {
   sentAt: number;
   receivedAt: number;
   stopped: boolean;
+  /** Its pool is at zero: see Scaler.wakesFromZero. */
+  resting: boolean;
   /** A question is on its way: there is never a second one. */
   reading: boolean;
   /** Is to be read as soon as nothing is on its way: it is new, or someone asked. */
@@ -58,6 +60,7 @@ export function newWatched(watch: Watch, listener: (observed: Observed) => void)
     sentAt: Number.NaN,
     receivedAt: Number.NaN,
     stopped: false,
+    resting: false,
     reading: false,
     due: true,
     hintedAt: undefined,

@@ -21,6 +21,8 @@ export type Pod = Readonly<{
   over: boolean;
   /** ms since 1970. */
   createdAt: number;
+  /** How long it may take to stop, ms. */
+  graceMs?: number;
   /** Why it does not run, where the kubelet or the scheduler says so. */
   failing?: Failing;
 }>;
@@ -34,7 +36,7 @@ type ContainerStatus = Readonly<{
 
 type PodObject = Readonly<{
   metadata: ObjectMeta;
-  spec?: Readonly<{ hostname?: string; hostNetwork?: boolean }>;
+  spec?: Readonly<{ hostname?: string; hostNetwork?: boolean; terminationGracePeriodSeconds?: number }>;
   status?: Readonly<{
     phase?: string;
     podIP?: string;
@@ -73,6 +75,7 @@ export function slimPod(object: object): Pod {
     leaving: metadata.deletionTimestamp !== undefined,
     over: status.phase === "Succeeded" || status.phase === "Failed",
     createdAt,
+    ...(spec.terminationGracePeriodSeconds !== undefined && { graceMs: spec.terminationGracePeriodSeconds * 1000 }),
     ...(failing && { failing }),
   };
 }

@@ -78,6 +78,7 @@ export async function createProcessTarget(options: ProcessTargetOptions): Promis
       leaving: members.length - staying.length,
       changedAt: crew.changedAt(),
       members,
+      graceMs: spec.stopGraceMs,
     };
   }
 

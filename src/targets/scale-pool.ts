@@ -31,6 +31,7 @@ export function poolOf(state: ScaleState): Pool {
   const living = [...pods.values()].filter(({ over }) => !over);
   const staying = living.filter(({ leaving }) => !leaving);
   const limit = limitOf(state, staying);
+  const graceMs = Math.min(...staying.map(({ graceMs = Number.POSITIVE_INFINITY }) => graceMs));
   return {
     uid: object.uid,
     wanted,
@@ -40,6 +41,7 @@ export function poolOf(state: ScaleState): Pool {
     changedAt,
     members: inTurn(state.kind, living).map(memberOf),
     removal: removalOf(state, staying),
+    ...(Number.isFinite(graceMs) && { graceMs }),
     ...(limit && { limit }),
   };
 }

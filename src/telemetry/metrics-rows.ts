@@ -54,6 +54,7 @@ const ofTriggers = {
   waitTarget: ({ it }, put) => put(it.waitTargetMs === undefined ? undefined : it.waitTargetMs / 1000),
   wanted: ({ it }, put) => put(it.wants),
   readAt: ({ it }, put) => put(seconds(it.readAt)),
+  sampledAt: ({ it }, put) => put(seconds(it.sampledAt)),
 } satisfies Partial<Record<MetricKey, (shown: Shown<MetricsTrigger>, put: Put) => void>>;
 
 const ofConnections = {

@@ -15,6 +15,8 @@ export type MetricsTrigger = Readonly<{
   oldestAt?: string;
   /** When the question that brought the last good reading was sent, ISO time. */
   readAt?: string;
+  /** When its source took the numbers, ISO time. */
+  sampledAt?: string;
   /** How long a job should wait at most, where the goal says so. */
   waitTargetMs?: number;
   wants?: number;

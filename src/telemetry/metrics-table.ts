@@ -68,6 +68,11 @@ export const metricTable = {
   ),
   wanted: ofTrigger("queue_wanted_replicas", "Replicas that this trigger alone asks for."),
   readAt: ofTrigger("reading_timestamp_seconds", "When the last good reading was asked for, seconds since 1970.", "min"),
+  sampledAt: ofTrigger(
+    "reading_sampled_timestamp_seconds",
+    "When the source took the numbers of the last good reading, seconds since 1970: statistics are older than the answer.",
+    "min",
+  ),
   connectionUp: {
     name: "worktide_connection_up",
     type: "gauge",

@@ -28,6 +28,7 @@ const places: Readonly<Record<string, string>> = {
   rabbitmq: "url: amqp://127.0.0.1",
   prometheus: "url: http://127.0.0.1:9090",
   external: "address: 127.0.0.1:9090",
+  gcpPubSub: "project: shop-prod",
 };
 
 /** The connection `main` of a scaler's page: to the first broker that it reads from. */

@@ -17,6 +17,8 @@ export interface ScalerWorld extends AsyncDisposable {
   query(queue: string): unknown;
   /** Makes the queue, empty, where queues have to be made. */
   make?(queue: string): Promise<void>;
+  /** Resolves once it is listened to for wake-ups, where that takes a moment after it began. */
+  heard?(queue: string): Promise<void>;
   /** Puts so many jobs there, ready to be taken. */
   put(queue: string, jobs: number): Promise<void>;
   /** Takes so many of them to work on; they do not end. */
@@ -224,6 +226,7 @@ export function testScaler({
       let hints = 0;
       using hearing = scaler.wake(session.client, parse(queue), () => hints++);
       await read(queue);
+      await world.heard?.(queue);
       for (let round = 1; round <= 3; round++) {
         const before = hints;
         await world.put(queue, 1);

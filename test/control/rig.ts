@@ -90,6 +90,8 @@ export const busy = (id: string): Worker => idle(id, { busy: 1 });
 export function fakeWatching(time: Time, quiets = false) {
   const listeners = new Set<(seen: Observed) => void>();
   const told: string[] = [];
+  /** Whether the pool was at zero, change by change. */
+  const rests: boolean[] = [];
   let observation: Observation = {};
   let reads = 0;
   let readAt = 0;
@@ -109,6 +111,7 @@ export function fakeWatching(time: Time, quiets = false) {
   };
   return {
     told,
+    rests,
     refreshes,
     watched: () => watched,
     stopped: () => stopped,
@@ -143,6 +146,9 @@ export function fakeWatching(time: Time, quiets = false) {
               told.push(`${on ? "quiet" : "work"} ${id}`);
             }
           : undefined,
+        rest(on: boolean) {
+          if (rests.at(-1) !== on) rests.push(on);
+        },
         stop() {
           stopped += 1;
           listeners.delete(listener);

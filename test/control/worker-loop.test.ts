@@ -118,6 +118,31 @@ describe("the loop of one worker", () => {
     assert.deepEqual(sizes(), ["0>7"]);
   });
 
+  it("tells its triggers when the pool is at zero, where alone waking may cost something", async (t) => {
+    const { source, time } = begin(t);
+    source.read({ waiting: 0 });
+    await time.settle();
+    source.read({ waiting: 2 });
+    await time.settle();
+    assert.deepEqual(source.rests, [true, false]);
+  });
+
+  it("tells no trigger that its pool is at zero while another process leads, or while it only observes", async (t) => {
+    let leads = true;
+    const { source, loop, time } = begin(t, { mayAct: () => leads });
+    source.read({ waiting: 0 });
+    await time.settle();
+    leads = false;
+    loop.ask();
+    await time.settle();
+    assert.deepEqual(source.rests, [true, false]);
+    loop.update(rulesOf({ mode: "Observe" }), [trigger()]);
+    leads = true;
+    loop.ask();
+    await time.settle();
+    assert.deepEqual(source.rests, [true, false]);
+  });
+
   it("acts when a deadline comes, with no event at all", async (t) => {
     const behavior = { scaleUp: free, scaleDown: { ...free, stabilizationWindowSeconds: 3 } };
     const { source, sizes, time } = begin(t, { rules: { behavior, replicas: { min: 1, max: 10, idle: 1 } } });

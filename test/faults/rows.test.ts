@@ -38,6 +38,7 @@ const rows: Readonly<Record<number, string>> = {
   47: "a cluster loses a node",
   48: "delayed and paused jobs are taken for demand",
   49: "a job kills each worker that takes it",
+  53: "a statistic is minutes old, or there is none",
   54: "a count that is negative, no number, or huge",
   55: "a stream's group changes, and nothing is pushed",
   56: "what is pushed is lost: reconnect, flush, swap",
@@ -52,6 +53,7 @@ const rows: Readonly<Record<number, string>> = {
   76: "a healthy controller is restarted during an outage",
   77: "no file descriptor is left",
   78: "the heap is small",
+  81: "a limit of the broker is reached",
 };
 
 /** Rows that titles of tests name: `(row 3)`, `(rows 3, 12)`. */

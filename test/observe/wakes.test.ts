@@ -199,3 +199,41 @@ test("thousands of triggers that change all the time are read with pauses, and n
   await time.pass(1000);
   assert.equal(all[1999]?.last()?.observation.reading?.waiting, 3);
 });
+
+test("what costs is listened to only while the pool is at zero", async (t) => {
+  const { time, scaling, watch } = fakeHouse(t);
+  const scaler = { ...scaling.scaler, wakesFromZero: true as const };
+  const a = watch("a", { ...slow, scaler });
+  await time.pass(100);
+  assert.equal(scaling.hints.has("a"), false, "a pool that has workers needs no waking");
+  a.watching.rest(true);
+  await time.pass(0);
+  assert.equal(scaling.hints.get("a")?.ended, false);
+  const reads = scaling.reads.length;
+  a.watching.rest(true);
+  await time.pass(0);
+  assert.equal(scaling.reads.length, reads, "nothing new");
+  scaling.hint("a");
+  await time.pass(0);
+  assert.equal(scaling.reads.length, reads + 1);
+  a.watching.rest(false);
+  assert.equal(scaling.hints.get("a")?.ended, true);
+  scaling.hint("a");
+  const read = a.watching.refresh();
+  await time.pass(0);
+  await read;
+  assert.equal(scaling.hints.get("a")?.ended, true, "a read arms nothing while the pool has workers");
+});
+
+test("what costs is listened to again on another connection", async (t) => {
+  const { time, fake, scaling, watch } = fakeHouse(t);
+  const a = watch("a", { ...slow, scaler: { ...scaling.scaler, wakesFromZero: true as const } });
+  a.watching.rest(true);
+  await time.pass(100);
+  const before = scaling.hints.get("a");
+  fake.lose();
+  await time.pass(10_000, 50);
+  assert.equal(before?.ended, true);
+  assert.notEqual(scaling.hints.get("a"), before);
+  assert.equal(scaling.hints.get("a")?.ended, false);
+});
