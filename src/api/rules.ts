@@ -54,6 +54,8 @@ export const rules = {
   "one-broker": { held: "expression", what: "A connection leads to exactly one broker." },
   "one-redis-address": { held: "expression", what: "A connection to Redis has exactly one address." },
   "one-rabbitmq-address": { held: "expression", what: "A connection to RabbitMQ has exactly one address." },
+  "emulator-credential": { held: "expression", what: "No credential goes to an emulator." },
+  "monitoring-emulator": { held: "expression", what: "What answers for Cloud Monitoring stands beside an emulator." },
   "one-web-address": { held: "expression", what: "A connection by HTTP has exactly one address." },
   "one-login": { held: "expression", what: "A user or a token, not both." },
   "header-value": { held: "expression", what: "A header, or an entry of metadata, has exactly one value; a login is a secret." },

@@ -6,11 +6,17 @@ const readings: Row = {
   panels: [
     {
       title: "Age of the last good reading",
-      help: "Grows while a queue cannot be read.",
+      help: "Grows while a queue cannot be read. Where its numbers are statistics of the source, they are older: counted.",
       kind: "timeseries",
       unit: "s",
       width: 8,
-      queries: [{ expr: `time() - max by (${trigger}) (worktide_reading_timestamp_seconds{${all}})`, legend: triggerLegend }],
+      queries: [
+        { expr: `time() - max by (${trigger}) (worktide_reading_timestamp_seconds{${all}})`, legend: triggerLegend },
+        {
+          expr: `time() - max by (${trigger}) (worktide_reading_sampled_timestamp_seconds{${all}})`,
+          legend: `${triggerLegend}, counted`,
+        },
+      ],
     },
     {
       title: "Duration of a round",

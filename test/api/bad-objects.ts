@@ -5,6 +5,7 @@ import {
   type Draft,
   externalConnection,
   jobWorker,
+  pubSubConnection,
   rabbitConnection,
   webConnection,
   worker,
@@ -431,6 +432,20 @@ const inConnections: readonly BadObject[] = [
     "rabbitmq-url",
     rabbitConnection,
     (d) => (d.spec.rabbitmq.url = "amqps://h/a/b"),
+  ),
+  bad(
+    "a credential for an emulator",
+    "emulator-credential",
+    pubSubConnection,
+    (d) => (d.spec.gcpPubSub.emulator = "pubsub.shop:8085"),
+    /`credentialsFrom` must not stand beside `emulator`/,
+  ),
+  bad(
+    "what answers for Cloud Monitoring without an emulator",
+    "monitoring-emulator",
+    pubSubConnection,
+    (d) => (d.spec.gcpPubSub.monitoringEmulator = "pubsub.shop:8086"),
+    /`monitoringEmulator` must come with `emulator`/,
   ),
   bad(
     "no address of HTTP",

@@ -64,6 +64,11 @@ export const webConnection = (name = "main"): Draft => ({
   },
 });
 
+export const pubSubConnection = (name = "main"): Draft => ({
+  ...head("QueueConnection", name),
+  spec: { gcpPubSub: { project: "shop-prod", credentialsFrom: { secretKeyRef: { name: "google", key: "key.json" } } } },
+});
+
 export const externalConnection = (name = "main"): Draft => ({
   ...head("QueueConnection", name),
   spec: {

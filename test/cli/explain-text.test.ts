@@ -69,6 +69,16 @@ const failing: WorkerSnapshot = {
 };
 
 describe("the text of explain", () => {
+  it("says how old numbers were when they were read, where that is much, and what is amiss with a queue", () => {
+    const advice = ["it has no dead letter topic: …"];
+    const old = { ...mails, triggers: mails.triggers.map((trigger) => ({ ...trigger, sampledAt: at(-80), advice })) };
+    const text = explainText(old, { now, color: false });
+    assert.match(text, /430 waiting, 8 running {2}0.8 s, counted 2 min ago/);
+    assert.match(text, /ADVICE\n {2}mails: it has no dead letter topic/);
+    const young = { ...mails, triggers: mails.triggers.map((trigger) => ({ ...trigger, sampledAt: at(58) })) };
+    assert.doesNotMatch(explainText(young, { now, color: false }), /counted|ADVICE/);
+  });
+
   it("answers why, what would change it, what happened, and what to do next", () => {
     const text = explainText(mails, { now, color: false });
     assert.equal(

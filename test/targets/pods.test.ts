@@ -80,6 +80,14 @@ test("a pod is up while a container of it runs, whatever its probes say", () => 
   }
 });
 
+test("a pod has so long to stop as its spec says", () => {
+  const of = (spec: object) => slimPod({ metadata: { name: "a", uid: "a", resourceVersion: "1" }, spec, status: {} }).graceMs;
+  assert.deepEqual(
+    [of({ terminationGracePeriodSeconds: 45 }), of({ terminationGracePeriodSeconds: 0 }), of({})],
+    [45_000, 0, undefined],
+  );
+});
+
 test("a pod is known by its host name and its addresses, but not by those of its node", () => {
   const of = (spec: object, name = "mails-7f-x") =>
     slimPod({

@@ -40,6 +40,12 @@ describe("the pool of a target", () => {
     );
   });
 
+  test("knows the shortest time that one of its pods has to stop", () => {
+    const pods = [pod("a", { graceMs: 30_000 }), pod("b", { graceMs: 5000 }), pod("c", { graceMs: 0, leaving: true }), pod("d")];
+    assert.equal(poolOf(state(pods)).graceMs, 5000);
+    assert.equal(poolOf(state([pod("d")])).graceMs, undefined);
+  });
+
   test("says who can go", () => {
     const two = [pod("a-9"), pod("a-10")];
     const mixed = [pod("a"), pod("b", { owner: { kind: "ReplicaSet", uid: "rs2" } })];
