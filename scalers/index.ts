@@ -1,4 +1,5 @@
 import type { AnyScaler } from "../src/core/contract.ts";
+import { airflow } from "./airflow.ts";
 import { bullmq } from "./bullmq.ts";
 import { celery } from "./celery.ts";
 import { cron } from "./cron.ts";
@@ -6,6 +7,8 @@ import { external } from "./external.ts";
 import { gcpPubSub } from "./gcpPubSub.ts";
 import { http } from "./http.ts";
 import { kubernetesWorkload } from "./kubernetesWorkload.ts";
+import { mysql } from "./mysql.ts";
+import { postgresql } from "./postgresql.ts";
 import { prometheus } from "./prometheus.ts";
 import { rabbitmq } from "./rabbitmq.ts";
 import { redis } from "./redis.ts";
@@ -17,6 +20,9 @@ export const scalers: readonly AnyScaler[] = [
   celery,
   rabbitmq,
   cron,
+  postgresql,
+  mysql,
+  airflow,
   kubernetesWorkload,
   prometheus,
   http,

@@ -94,6 +94,7 @@ function blindWay({ type, wants }: AnyScaler, query: unknown): string {
   if (wants) return "a trigger beside it that shows running jobs";
   if (get(query, "list") !== undefined) return `\`${type}.list.processing\` (the list that workers move jobs to)`;
   if (type === "http" || type === "prometheus") return `\`${type}.running\` (where it stands how many jobs are in hand)`;
+  if (get(query, "query") !== undefined) return `columns \`running\` and \`busy\` named in \`${type}.query\``;
   return "a source that shows running jobs";
 }
 

@@ -1,6 +1,8 @@
 import type { AnyBroker } from "../core/contract.ts";
 import { externalBroker } from "./external.ts";
+import { mysqlBroker } from "./mysql.ts";
 import { podsBroker } from "./pods.ts";
+import { postgresBroker } from "./postgresql.ts";
 import { prometheusBroker } from "./prometheus.ts";
 import { pubSubBroker } from "./pubsub.ts";
 import { rabbitBroker } from "./rabbitmq.ts";
@@ -13,6 +15,8 @@ export const brokers: readonly AnyBroker[] = [
   redisBroker,
   rabbitBroker,
   pubSubBroker,
+  postgresBroker,
+  mysqlBroker,
   wallClockBroker(),
   podsBroker(),
   prometheusBroker,

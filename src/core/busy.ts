@@ -30,9 +30,10 @@ const namedWithinMs = 15_000;
  * | no members                            | the same                                                    |
  * | members that end by themselves (Jobs) | all                                                         |
  *
- * A member is proven idle when a fresh reading, asked for after it began and after the pool last changed, names it, and
- * every reading that names it shows nothing in its hands; and when no trigger that does not name it has running jobs
- * which nobody is known to hold. One that is not up (crashed, or not there yet) is idle unless a reading says otherwise.
+ * A member is proven idle when a fresh reading, asked for after it began and after the pool last changed, names it (or
+ * names all who are busy, and not it), and every reading that names it shows nothing in its hands; and when no trigger that
+ * does not name it has running jobs which nobody is known to hold. One that is not up (crashed, or not there yet) is idle
+ * unless a reading says otherwise.
  */
 export function handsOf(situation: Situation, triggers: readonly TriggerFacts[], everNamed: boolean): Hands {
   const { pool, rules } = situation;
@@ -44,7 +45,7 @@ export function handsOf(situation: Situation, triggers: readonly TriggerFacts[],
     const advice = "no reading names a member: give workers the name in WORKTIDE_WORKER_ID";
     return { ...hands, basis: `${hands.basis}; ${advice}` };
   }
-  const views = triggers.filter(seesJobs).map((trigger) => viewOf(trigger, situation));
+  const views = triggers.filter(seesJobs).map((trigger) => viewOf(trigger, situation, everNamed));
   const idle = inOrder(pool, staying, views);
   const spared = Math.max(0, Math.max(pool.existing, staying.length) - idle.length);
   const holding = staying.filter((member) => views.some((view) => workersOf(member, view.workers).some(holds))).length;
@@ -131,9 +132,11 @@ type View = Readonly<{
   takenAt?: number;
   /** Running jobs that no worker in the reading is said to hold. */
   unclaimed: boolean;
+  /** Members that it does not name have nothing in hand. Where busy ones are named, only once names are known to fit. */
+  othersIdle: boolean;
 }>;
 
-function viewOf({ reading, observation, known }: TriggerFacts, { pool }: Situation): View {
+function viewOf({ reading, observation, known }: TriggerFacts, { pool }: Situation, everNamed: boolean): View {
   const { workers = [], running = 0, sampledAt = 0 }: Partial<Reading> = reading ?? {};
   const claimed = workers.reduce((sum, worker) => sum + worker.busy, 0);
   const takenAt = Math.min(sampledAt, observation.sentAt ?? 0);
@@ -141,17 +144,16 @@ function viewOf({ reading, observation, known }: TriggerFacts, { pool }: Situati
     workers: byName(workers),
     ...(known && takenAt > pool.changedAt ? { takenAt } : undefined),
     unclaimed: running > claimed,
+    othersIdle: reading?.othersIdle === true && running <= claimed && (everNamed || claimed === 0),
   };
 }
 
 function isIdle(member: Member, views: readonly View[]): boolean {
   let proven = false;
-  for (const { workers, takenAt, unclaimed } of views) {
+  for (const { workers, takenAt, unclaimed, othersIdle } of views) {
     const own = workersOf(member, workers);
-    if (own.length === 0) {
-      if (unclaimed && member.ready) return false;
-      continue;
-    }
+    if (own.length === 0 && unclaimed && member.ready) return false;
+    if (own.length === 0 && !othersIdle) continue;
     if (own.some(holds)) return false;
     if (takenAt === undefined || takenAt <= member.startedAt) {
       if (member.ready) return false;

@@ -40,6 +40,8 @@ export type Reading = Readonly<{
   finished?: number;
   /** Every worker that the framework knows of; absent where it cannot tell. */
   workers?: readonly Worker[];
+  /** Whoever is not among {@link workers} has nothing in hand: databases know who holds each job, and not who is idle. */
+  othersIdle?: boolean;
   /** Replicas asked for outright, whatever the goal: see {@link Scaler.wants}. */
   wants?: number;
   /** Replicas that there may be at most, whatever anything asks for: a maximum that holds for now. */

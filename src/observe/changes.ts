@@ -13,6 +13,7 @@ export function differs(a: Sample, b: Sample): boolean {
     a.atMost !== b.atMost ||
     a.wantsReason !== b.wantsReason ||
     a.until !== b.until ||
+    a.othersIdle !== b.othersIdle ||
     a.epoch !== b.epoch ||
     a.enqueued !== b.enqueued ||
     a.finished !== b.finished ||

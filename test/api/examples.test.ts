@@ -29,6 +29,8 @@ const places: Readonly<Record<string, string>> = {
   prometheus: "url: http://127.0.0.1:9090",
   external: "address: 127.0.0.1:9090",
   gcpPubSub: "project: shop-prod",
+  postgresql: "url: postgresql://me@127.0.0.1/shop",
+  mysql: "url: mysql://me@127.0.0.1/shop",
 };
 
 /** The connection `main` of a scaler's page: to the first broker that it reads from. */

@@ -1,0 +1,121 @@
+import { isIP, Socket } from "node:net";
+import type { Connection, ConnectionOptions } from "mysql2";
+import { BrokerError, type Problem } from "../core/contract.ts";
+import { abortable } from "./abortable.ts";
+import { mysqlProblem } from "./mysql-problem.ts";
+import type { Row } from "./sql-client.ts";
+import { closed, replicaProblem } from "./sql-problem.ts";
+import type { SqlLink } from "./sql-reader.ts";
+import type { SqlAddress } from "./sql-settings.ts";
+import { type Tls, tlsOptions } from "./tls.ts";
+
+/** Dials, does TLS, logs in and gets a first answer, all before `signal` fires. Throws BrokerError. */
+export async function openMysql(address: SqlAddress, tls: Tls | undefined, signal: AbortSignal): Promise<SqlLink> {
+  const secrets = address.password === undefined ? [] : [address.password];
+  const ssl = await sslOf(address, tls);
+  const { createConnection } = await import("mysql2");
+  const socket = new Socket();
+  const connection = createConnection({
+    // Of the host it only makes the name that the certificate must carry.
+    host: tls?.serverName ?? address.host,
+    user: address.username,
+    password: address.password ?? "",
+    database: address.database,
+    stream: () => socket.connect(address.port, address.host).setNoDelay(true),
+    ...(ssl && { ssl }),
+    connectTimeout: 0, // the deadline is ours
+    multipleStatements: false,
+    supportBigNumbers: true,
+    dateStrings: true,
+    connectAttributes: { program_name: "worktide" },
+  });
+  const { link, connected } = linkOf(connection, socket, secrets);
+  try {
+    await abortable(connected, signal);
+    await abortable(link.begin(1000), signal);
+    await abortable(link.end(), signal);
+    return link;
+  } catch (error) {
+    const problem = link.gone() ?? mysqlProblem(error, secrets);
+    link.destroy(problem);
+    throw new BrokerError(problem);
+  }
+}
+
+async function sslOf({ tls: mode, host }: SqlAddress, tls: Tls | undefined): Promise<ConnectionOptions["ssl"]> {
+  if (mode === "off") return undefined;
+  const { servername: _, ...options } = await tlsOptions(tls);
+  if (mode === "unverified") return { ...options, rejectUnauthorized: false };
+  if (tls?.serverName === undefined && isIP(host) !== 0) {
+    throw new BrokerError({
+      kind: "tls",
+      message: "certificates carry names: set `tls.serverName`, or dial the server by its name",
+    });
+  }
+  return { ...options, verifyIdentity: true } as never;
+}
+
+function linkOf(connection: Connection, socket: Socket, secrets: readonly string[]) {
+  const { promise: lost, resolve } = Promise.withResolvers<Problem>();
+  const { promise: connected, resolve: isUp, reject: isDown } = Promise.withResolvers<void>();
+  connected.catch(() => {});
+  let gone: Problem | undefined;
+  /** Of what is asked on a connection that is destroyed then, mysql2 tells nobody. */
+  const waiting = new Set<(error: BrokerError) => void>();
+  const destroy = (problem: Problem = closed) => {
+    if (gone) return;
+    gone = problem;
+    resolve(problem);
+    isDown(new BrokerError(problem));
+    for (const reject of waiting) reject(new BrokerError(problem));
+    connection.destroy();
+    socket.destroy();
+  };
+  connection.on("error", (error) => destroy(mysqlProblem(error, secrets)));
+  connection.on("end", () => destroy());
+  socket.on("close", () => destroy());
+  connection.on("connect", () => isUp());
+
+  const query = (sql: string): Promise<readonly Row[]> => {
+    if (gone) return Promise.reject(new BrokerError(gone));
+    const { promise, resolve: found, reject } = Promise.withResolvers<readonly Row[]>();
+    waiting.add(reject);
+    connection.query(sql, (error, rows) => {
+      waiting.delete(reject);
+      if (error) reject(new BrokerError(gone ?? mysqlProblem(error, secrets)));
+      else found(Array.isArray(rows) ? (rows as Row[]) : []);
+    });
+    return promise;
+  };
+
+  let limitOf: (ms: number) => string = () => "";
+  let limitMs = 0;
+  const limit = async (ms: number) => {
+    if (limitMs !== ms) await query(limitOf(ms));
+    limitMs = ms;
+  };
+  let statementMs = 1000;
+  const epoch = crypto.randomUUID();
+  const link: SqlLink = {
+    lost,
+    gone: () => gone,
+    async begin(ms) {
+      statementMs = ms;
+      const [server] = await query("SELECT @@global.read_only AS readOnly, VERSION() AS version");
+      if (!["0", "OFF"].includes(String(server?.["readOnly"]))) throw new BrokerError(replicaProblem);
+      const isMaria = /MariaDB/i.test(String(server?.["version"]));
+      limitOf = (one) =>
+        isMaria ? `SET SESSION max_statement_time = ${one / 1000}` : `SET SESSION max_execution_time = ${Math.ceil(one)}`;
+      await limit(ms);
+      await query("START TRANSACTION READ ONLY");
+      // Not kept anywhere that all versions tell: a connection knows one server only.
+      return epoch;
+    },
+    limit,
+    query,
+    recover: () => limit(statementMs),
+    end: async () => void (await query("COMMIT")),
+    destroy,
+  };
+  return { link, connected };
+}

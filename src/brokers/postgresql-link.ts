@@ -1,0 +1,111 @@
+import { Socket } from "node:net";
+import { checkServerIdentity } from "node:tls";
+import type { Client } from "pg";
+import { BrokerError, type Problem } from "../core/contract.ts";
+import { abortable } from "./abortable.ts";
+import type { Channels } from "./postgresql-channels.ts";
+import { postgresProblem } from "./postgresql-problem.ts";
+import type { Row } from "./sql-client.ts";
+import { closed, replicaProblem } from "./sql-problem.ts";
+import type { SqlLink } from "./sql-reader.ts";
+import type { SqlAddress } from "./sql-settings.ts";
+import { type Tls, tlsOptions } from "./tls.ts";
+
+/**
+ * Dials, does TLS, logs in and gets a first answer, all before `signal` fires. Throws BrokerError. The socket is our own:
+ * pg waits for a silent server for ever, and ends a connection only by asking it.
+ */
+export async function openPostgres(
+  address: SqlAddress,
+  tls: Tls | undefined,
+  channels: Channels,
+  signal: AbortSignal,
+): Promise<SqlLink> {
+  const secrets = address.password === undefined ? [] : [address.password];
+  const ssl = await sslOf(address, tls);
+  const { default: pg } = await import("pg");
+  const socket = new Socket();
+  const { host, port, username: user, database } = address;
+  const client = new pg.Client({
+    ...{ host, port, user, database, ssl, application_name: "worktide", keepAlive: true },
+    stream: () => socket,
+    // A function, or pg would look for one in PGPASSWORD and ~/.pgpass: a credential of another address.
+    password: () => address.password ?? "",
+  });
+  const link = linkOf(client, socket, secrets, channels);
+  try {
+    await abortable(client.connect(), signal);
+    await abortable(link.begin(1000), signal);
+    await abortable(link.end(), signal);
+    return link;
+  } catch (error) {
+    const problem = link.gone() ?? postgresProblem(error, secrets);
+    link.destroy(problem);
+    throw new BrokerError(problem);
+  }
+}
+
+async function sslOf({ tls: mode, host }: SqlAddress, tls: Tls | undefined) {
+  if (mode === "off") return false;
+  const options = await tlsOptions(tls);
+  if (mode === "unverified") return { ...options, rejectUnauthorized: false };
+  const name = tls?.serverName ?? host;
+  return {
+    ...options,
+    checkServerIdentity: (_: string, cert: Parameters<typeof checkServerIdentity>[1]) => checkServerIdentity(name, cert),
+  };
+}
+
+/** The types do not know it yet. */
+const extended = (text: string) => ({ text, queryMode: "extended" }) as { text: string };
+
+/** One that our process leaves open, because it was stopped, ends by itself. */
+const idleMs = 10_000;
+
+function linkOf(client: Client, socket: Socket, secrets: readonly string[], channels: Channels): SqlLink {
+  const { promise: lost, resolve } = Promise.withResolvers<Problem>();
+  let gone: Problem | undefined;
+  let statementMs = 1000;
+  const destroy = (problem: Problem = closed) => {
+    if (gone) return;
+    gone = problem;
+    resolve(problem);
+    socket.destroy();
+  };
+  client.on("error", (error) => destroy(postgresProblem(error, secrets)));
+  client.on("end", () => destroy());
+  client.on("notification", ({ channel }) => channels.notify(channel));
+
+  const send = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (gone) throw new BrokerError(gone);
+    try {
+      return await work();
+    } catch (error) {
+      throw new BrokerError(gone ?? postgresProblem(error, secrets));
+    }
+  };
+  /** Statements of ours: several at once, by the simple protocol. */
+  const command = (text: string) => send(() => client.query(text) as Promise<unknown>);
+  const opening = () =>
+    `BEGIN READ ONLY; SET LOCAL statement_timeout = ${statementMs}; SET LOCAL idle_in_transaction_session_timeout = ${idleMs}`;
+
+  return {
+    lost,
+    gone: () => gone,
+    async begin(ms) {
+      statementMs = ms;
+      for (const text of channels.changes()) await command(text).catch((error: unknown) => gone && Promise.reject(error));
+      const identity = "SELECT pg_is_in_recovery() AS standby, extract(epoch FROM pg_postmaster_start_time())::text AS epoch";
+      const answers = (await command(`${opening()}; ${identity}`)) as readonly { rows: readonly Row[] }[];
+      const row = answers.at(-1)?.rows[0];
+      if (row?.["standby"] !== false) throw new BrokerError(replicaProblem);
+      return String(row["epoch"]);
+    },
+    limit: async (ms) => void (await command(`SET LOCAL statement_timeout = ${ms}`)),
+    // By the extended protocol, which takes one statement: nothing can end the transaction and go on outside of it.
+    query: (text) => send(async () => (await client.query<Row>(extended(text))).rows),
+    recover: async () => void (await command(`ROLLBACK; ${opening()}`)),
+    end: async () => void (await command("COMMIT")),
+    destroy,
+  };
+}

@@ -1,0 +1,141 @@
+import { BrokerError, type Problem } from "../core/contract.ts";
+import { abortable } from "./abortable.ts";
+import { monotonicMs } from "./clock.ts";
+import type { Row, SqlAnswer } from "./sql-client.ts";
+
+/** One connection to one database. It never comes back: whoever lost it opens another one. All that fails is a BrokerError. */
+export interface SqlLink {
+  readonly lost: Promise<Problem>;
+  /** Why it is of no more use; undefined while it is of use. */
+  gone(): Problem | undefined;
+  /** Begins a read-only transaction whose statements may take so many ms; gives the epoch of the data. */
+  begin(statementMs: number): Promise<string>;
+  /** From now on a statement may take so many ms. */
+  limit(statementMs: number): Promise<void>;
+  query(text: string): Promise<readonly Row[]>;
+  /** Makes the next query possible after one that failed; its time is that of {@link begin} again. */
+  recover(): Promise<void>;
+  end(): Promise<void>;
+  destroy(problem?: Problem): void;
+}
+
+/** Asks queries and gives their answers in the same order. */
+export type Ask = (texts: readonly string[], signal: AbortSignal) => Promise<readonly SqlAnswer[]>;
+
+type Task = Readonly<{ text: string; until: number; settle: (answer: SqlAnswer) => void; fail: (problem: Problem) => void }>;
+
+/** A reading has 2 s. What is not answered by then is given up before, so that the answers of the others count. */
+const readingMs = 1600;
+/** With less time than this no query is begun. */
+const leastMs = 50;
+
+const timeout = (message: string): SqlAnswer => ({ problem: { kind: "timeout", message } });
+const noTime = timeout("other queries on this connection left no time for this one");
+
+/**
+ * Asks one query at a time, whoever asks. One that was too slow last time comes after all others of its batch: the quick
+ * ones get their answers, however many slow ones there are.
+ */
+export function createAsk(link: SqlLink, statementMs: number): Ask {
+  const queue: Task[] = [];
+  const open = new Set<Task>();
+  const slow = new Set<string>();
+  let pumping = false;
+  void link.lost.then((problem) => {
+    for (const task of open) task.fail(problem);
+  });
+
+  const next = (): Task | undefined => {
+    for (let task = queue.shift(); task; task = queue.shift()) {
+      if (!open.has(task)) continue;
+      if (task.until - monotonicMs() >= leastMs) return task;
+      task.settle(noTime);
+    }
+    return undefined;
+  };
+
+  const answerOf = async ({ text }: Task, epoch: string, limitMs: number): Promise<SqlAnswer> => {
+    const askedAt = monotonicMs();
+    try {
+      const rows = await link.query(text);
+      slow.delete(text);
+      return { rows, epoch, askedAt };
+    } catch (error) {
+      const problem = link.gone();
+      if (problem || !(error instanceof BrokerError)) throw error;
+      if (error.problem.kind !== "timeout") return { problem: error.problem };
+      slow.add(text);
+      return timeout(`the query took longer than ${limitMs} ms`);
+    }
+  };
+
+  /** Every transaction ends before a reading would: others may ask meanwhile, and never wait for its end. */
+  const pump = async () => {
+    for (let first = next(); first; first = next()) {
+      const epoch = await link.begin(statementMs);
+      let limitMs = statementMs;
+      for (let task: Task | undefined = first; task; task = next()) {
+        const mayTake = Math.min(statementMs, Math.max(leastMs, Math.floor(task.until - monotonicMs())));
+        if (mayTake !== limitMs) await link.limit(mayTake);
+        limitMs = mayTake;
+        const answer = await answerOf(task, epoch, limitMs);
+        task.settle(answer);
+        if (!("problem" in answer)) continue;
+        await link.recover();
+        limitMs = statementMs;
+      }
+      await link.end();
+    }
+  };
+
+  const start = () => {
+    if (pumping || queue.length === 0 || link.gone()) return;
+    pumping = true;
+    pump()
+      .catch((error: unknown) => link.destroy(problemOf(error)))
+      .finally(() => {
+        pumping = false;
+        start();
+      });
+  };
+
+  const enqueue = (text: string, until: number): Promise<SqlAnswer> => {
+    const { promise, resolve, reject } = Promise.withResolvers<SqlAnswer>();
+    const done = () => {
+      clearTimeout(timer);
+      open.delete(task);
+    };
+    const task: Task = {
+      text,
+      until,
+      settle(answer) {
+        done();
+        resolve(answer);
+      },
+      fail(problem) {
+        done();
+        reject(new BrokerError(problem));
+      },
+    };
+    // What is being asked then ends by its own limit.
+    const timer = setTimeout(() => queue.includes(task) && task.settle(noTime), until - monotonicMs());
+    open.add(task);
+    queue.push(task);
+    return promise;
+  };
+
+  return async (texts, signal) => {
+    const gone = link.gone();
+    if (gone) throw new BrokerError(gone);
+    const until = monotonicMs() + readingMs;
+    const distinct = [...new Set(texts)].sort((a, b) => Number(slow.has(a)) - Number(slow.has(b)));
+    const answers = distinct.map((text) => enqueue(text, until));
+    start();
+    const found = await abortable(Promise.all(answers), signal);
+    const byText = new Map(distinct.map((text, i) => [text, found[i] as SqlAnswer]));
+    return texts.map((text) => byText.get(text) as SqlAnswer);
+  };
+}
+
+const problemOf = (error: unknown): Problem =>
+  error instanceof BrokerError ? error.problem : { kind: "internal", message: String(error).slice(0, 200) };
