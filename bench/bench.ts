@@ -17,6 +17,7 @@ import { pubsub } from "./pubsub.ts";
 import { rabbit } from "./rabbitmq.ts";
 import { startRedis } from "./redis.ts";
 import { rounds } from "./rounds.ts";
+import { sql } from "./sql.ts";
 
 const benches: Readonly<Record<string, Bench>> = {
   latency,
@@ -28,6 +29,7 @@ const benches: Readonly<Record<string, Bench>> = {
   controller,
   rabbitmq: rabbit,
   pubsub,
+  sql,
 };
 const { values, positionals } = parseArgs({
   allowPositionals: true,

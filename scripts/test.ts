@@ -1,15 +1,22 @@
-// `npm test`: the check, then every test. `npm test -- test/api/*.test.ts`: these tests only, without the check.
+// `npm test`: the check, then every test but the slow ones. `npm run test:all`: those too. `npm test -- test/api/*.test.ts`: these
+// tests only, without the check.
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { findRedis } from "../src/services/find-redis.ts";
 import { findPython } from "../src/services/python.ts";
+import { findAirflow } from "../test/support/airflow.ts";
+import { findMaria } from "../test/support/mariadb.ts";
 import { findPackaging } from "../test/support/packaging.ts";
+import { findPostgres } from "../test/support/postgresql-program.ts";
 import { findPrometheus } from "../test/support/prometheus.ts";
 import { shareControlPlane } from "../test/support/test-run.ts";
 import { check } from "./check.ts";
 
-const everything = process.argv.length === 2;
-const patterns = everything ? ["test/**/*.test.ts"] : process.argv.slice(2);
+const slow = process.argv[2] === "--all";
+const everything = process.argv.length === 2 || slow;
+/** What takes minutes stands in test/slow. */
+const usual = ["test/*.test.ts", "test/!(slow)/**/*.test.ts"];
+const patterns = everything ? [...usual, ...(slow ? ["test/slow/**/*.test.ts"] : [])] : process.argv.slice(2);
 /** Longest that one file may take: a test that never ends must not hold a build for ever. */
 const fileTimeoutMs = 15 * 60_000;
 
@@ -49,6 +56,9 @@ async function prepare(): Promise<void> {
   await findPython(options);
   await findPrometheus();
   await findPackaging();
+  await findPostgres();
+  await findMaria();
+  if (slow) await findAirflow();
 }
 
 if (everything) await prepare();

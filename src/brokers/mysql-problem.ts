@@ -17,6 +17,7 @@ export function mysqlProblem(error: unknown, secrets: readonly string[] = []): P
   if (!(error instanceof Error)) return { kind: "internal", message: "something that is no error was thrown" };
   const code = codeOf(error);
   const message = hide(oneClause(messageOf(error, code)), secrets);
+  if (/statement.*time exceeded/i.test(message)) return { kind: "timeout", message }; // MariaDB's has no name in mysql2
   const kind = codes.find(([pattern]) => pattern.test(code))?.[1] ?? kindOfOther(code, message);
   return { kind, message };
 }

@@ -86,6 +86,14 @@ function linkOf(client: Client, socket: Socket, secrets: readonly string[], chan
   };
   /** Statements of ours: several at once, by the simple protocol. */
   const command = (text: string) => send(() => client.query(text) as Promise<unknown>);
+  /** A pooler may refuse it: then there is polling only. */
+  const hear = async (text: string) => {
+    try {
+      await command(text);
+    } catch (error) {
+      if (gone) throw error;
+    }
+  };
   const opening = () =>
     `BEGIN READ ONLY; SET LOCAL statement_timeout = ${statementMs}; SET LOCAL idle_in_transaction_session_timeout = ${idleMs}`;
 
@@ -94,7 +102,7 @@ function linkOf(client: Client, socket: Socket, secrets: readonly string[], chan
     gone: () => gone,
     async begin(ms) {
       statementMs = ms;
-      for (const text of channels.changes()) await command(text).catch((error: unknown) => gone && Promise.reject(error));
+      for (const text of channels.changes()) await hear(text);
       const identity = "SELECT pg_is_in_recovery() AS standby, extract(epoch FROM pg_postmaster_start_time())::text AS epoch";
       const answers = (await command(`${opening()}; ${identity}`)) as readonly { rows: readonly Row[] }[];
       const row = answers.at(-1)?.rows[0];

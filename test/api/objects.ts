@@ -78,16 +78,13 @@ export const externalConnection = (name = "main"): Draft => ({
       tokenFrom: { secretKeyRef: { name: "scaler", key: "token" } },
       metadata: [{ name: "apiKey", valueFrom: { secretKeyRef: { name: "scaler", key: "api-key" } } }],
     },
-    },
   },
 });
 
 export const databaseConnection = (name = "main"): Draft => ({
   ...head("QueueConnection", name),
   spec: {
-    postgresql: {
-      url: "postgresql://worktide@db.shop/shop",
-      passwordFrom: { secretKeyRef: { name: "db", key: "password" } },
+    postgresql: { url: "postgresql://worktide@db.shop/shop", passwordFrom: { secretKeyRef: { name: "db", key: "password" } } },
   },
 });
 

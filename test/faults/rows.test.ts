@@ -42,6 +42,7 @@ const rows: Readonly<Record<number, string>> = {
   54: "a count that is negative, no number, or huge",
   55: "a stream's group changes, and nothing is pushed",
   56: "what is pushed is lost: reconnect, flush, swap",
+  57: "a database counts wrong: a standby that is behind, a query that hangs",
   64: "the wall clock steps",
   65: "who is busy is not told any more",
   68: "a worker loses the task that it had just taken when it is stopped",

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -20,21 +20,25 @@ export async function skipWithoutPostgres(): Promise<string | false> {
 const uid = isRoot ? 65_534 : undefined;
 const password = "c4n4ry/p@ss word";
 
-/** Starts one; `await using` or {@link TestDatabase.stop} ends it. `settings` are lines of postgresql.conf. */
-export async function startPostgres(settings: readonly string[] = []): Promise<TestDatabase> {
+/** A certificate and its key, PEM files. */
+export type ServerFiles = Readonly<{ certFile: string; keyFile: string }>;
+
+/** Starts one; `await using` or {@link TestDatabase.stop} ends it. `more` are lines of postgresql.conf. */
+export async function startPostgres(more: readonly string[] = [], tls?: ServerFiles): Promise<TestDatabase> {
   const found = await findPostgres();
   if ("missing" in found) throw new Error(found.missing);
   const { program } = found;
   const dir = await mkdtemp(join(tmpdir(), "worktide-postgresql-"));
   const data = join(dir, "data");
   await makeCluster(program, dir, data);
+  const settings = [...more, ...(tls ? await showing(tls, dir) : [])];
   const port = await freePort();
   const set = (...more: readonly string[]) => [...base(port), ...settings, ...more].flatMap((line) => ["-c", line]);
   const options = (more: readonly string[] = []): StartOptions => ({
     file: join(program.bin, "postgres"),
     args: ["-D", data, ...set(...more)],
     env: environment(program),
-    up: /ready to accept/,
+    up: /ready to accept (read-only )?connections/,
     ...(uid !== undefined && { uid }),
   });
   let server = await startServer(options());
@@ -53,14 +57,32 @@ export async function startPostgres(settings: readonly string[] = []): Promise<T
     stop,
     [Symbol.asyncDispose]: stop,
     kill9: () => killServer(server),
-    async restart(more) {
+    async restart(changes) {
       await killServer(server);
-      server = await startServer(options(more));
+      server = await startServer(options(changes));
+    },
+    async beStandby(on) {
+      await killServer(server);
+      const mark = join(data, "standby.signal");
+      await (on ? writeFile(mark, "") : rm(mark));
+      server = await startServer(options());
     },
     stopProcess: () => server.signal("SIGSTOP"),
     contProcess: () => server.signal("SIGCONT"),
     logTail: () => server.log.join("\n"),
   };
+}
+
+/** Only its owner may read a key that PostgreSQL uses. */
+async function showing({ certFile, keyFile }: ServerFiles, dir: string): Promise<readonly string[]> {
+  const [cert, key] = [join(dir, "server.crt"), join(dir, "server.key")];
+  await copyFile(certFile, cert);
+  await copyFile(keyFile, key);
+  for (const file of [cert, key]) {
+    await chmod(file, 0o600);
+    if (uid !== undefined) await chown(file, uid, uid);
+  }
+  return ["ssl=on", `ssl_cert_file=${cert}`, `ssl_key_file=${key}`];
 }
 
 const base = (port: number) => [

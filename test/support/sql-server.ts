@@ -15,6 +15,8 @@ export interface TestDatabase extends AsyncDisposable {
   kill9(): Promise<void>;
   /** Starts it again at the same port, with its data. */
   restart(args?: readonly string[]): Promise<void>;
+  /** PostgreSQL only: starts it again as a standby that waits for a primary for ever, or no longer as one. */
+  beStandby?(on: boolean): Promise<void>;
   /** Freezes it: the kernel still acknowledges, nothing answers. */
   stopProcess(): void;
   contProcess(): void;
@@ -78,7 +80,7 @@ function signalAll(child: ChildProcess, name: NodeJS.Signals): void {
 }
 
 export function signalOne(pid: number, name: NodeJS.Signals): void {
-  if (pid <= 0) return;
+  if (pid === 0) return;
   try {
     process.kill(pid, name);
   } catch {

@@ -5,6 +5,7 @@ import { createClient } from "@redis/client";
 import type { Constants, Line } from "../../support/checker/lines.ts";
 import { startProxy, type TestProxy } from "../../support/proxy.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
+import type { TestDatabase } from "../../support/sql-server.ts";
 import { listOf, type Pool, type Surroundings, streamOf } from "./pools.ts";
 
 export type StageOptions = Readonly<{
@@ -19,6 +20,8 @@ export type StageOptions = Readonly<{
   empty?: boolean;
   /** Where `main` leads instead of through the proxy, and the port of a server at which the truth of its queues can be asked. */
   main?: Readonly<{ redis: object; truthPort: (pool: string) => number }>;
+  /** `main` leads to this PostgreSQL instead, through the proxy too; pools of it are of kind `table` or `rows`. */
+  database?: TestDatabase;
   /** The password comes from {@link House.passwordPath} instead of the environment. */
   passwordFile?: boolean;
 }>;
@@ -45,6 +48,7 @@ export type House = Readonly<{
   journal: string;
   redis: TestRedis;
   proxy: TestProxy;
+  database: TestDatabase | undefined;
   /** Straight to the Redis that has the faults, as its default user. */
   admin: Admin;
   /** The one that leads to the queue of this pool. */
@@ -53,6 +57,10 @@ export type House = Readonly<{
   passwordPath: string;
   around: Surroundings;
 }>;
+
+/** Puts jobs into the table that pools of kind `table` and `rows` count. */
+export const insertJobs = (queue: string, jobs: readonly object[]): string =>
+  `INSERT INTO jobs (queue, data) VALUES ${jobs.map((data) => `('${queue}', '${JSON.stringify(data)}')`).join(", ")}`;
 
 async function fillStream(admin: Admin, key: string): Promise<void> {
   await admin.xGroupCreate(key, "workers", "0", { MKSTREAM: true });
@@ -66,14 +74,15 @@ export async function openHouse(options: StageOptions, { note, now }: Notes, und
   const dir = await mkdtemp(join(tmpdir(), "worktide-faults-"));
   let kept = false;
   undo.defer(async () => (kept ? undefined : rm(dir, { recursive: true, force: true })));
-  const password = `c4n4ry/${crypto.randomUUID()}`;
+  const { database } = options;
+  const password = database?.password ?? `c4n4ry/${crypto.randomUUID()}`;
   // By the command line, so that the user is there again after a restart.
   const user = ["--user", "worktide", "on", `>${password}`, "~*", "&*", "+@all"];
   const redis = undo.use(await startRedis({ args: [...debugArgs, ...user, ...(options.redisArgs ?? [])] }));
   const steady = undo.use(await startRedis());
   const proxy = undo.use(
     await startProxy(
-      () => redis.port,
+      () => database?.port ?? redis.port,
       () => note({ kind: "dial", t: now(), connection: "main" }),
     ),
   );
@@ -97,6 +106,13 @@ export async function openHouse(options: StageOptions, { note, now }: Notes, und
   };
   for (const pool of options.pools) {
     if (options.empty && pool.connection === "main") continue;
+    if (pool.kind === "rows")
+      await database?.sql(
+        insertJobs(
+          pool.name,
+          Array.from({ length: 3 }, () => ({})),
+        ),
+      );
     const to = adminOf(pool);
     if (!to.isOpen) await to.connect();
     if (pool.kind === "list") await to.rPush(listOf(pool.name), ["1", "2", "3"]);
@@ -108,6 +124,7 @@ export async function openHouse(options: StageOptions, { note, now }: Notes, und
   await writeFile(passwordPath, password);
   const around: Surroundings = {
     ...(options.main && { main: options.main.redis }),
+    ...(database && { database: true }),
     passwordFrom: options.passwordFile ? { file: passwordPath } : { env: "WORKTIDE_TEST_PASSWORD" },
     mainPort: proxy.port,
     steadyPort: steady.port,
@@ -118,5 +135,5 @@ export async function openHouse(options: StageOptions, { note, now }: Notes, und
   const keepDir = () => {
     kept = true;
   };
-  return { dir, keepDir, journal, redis, proxy, admin, adminOf, password, passwordPath, around };
+  return { dir, keepDir, journal, redis, proxy, database, admin, adminOf, password, passwordPath, around };
 }

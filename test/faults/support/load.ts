@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { Queue } from "bullmq";
-import type { House, StageOptions } from "./house.ts";
+import { type House, insertJobs, type StageOptions } from "./house.ts";
 import { celeryFolder } from "./pools.ts";
 
 export type Enqueue = Readonly<{
@@ -22,7 +22,7 @@ export type Load = Readonly<{
   put(): number;
 }>;
 
-export function createLoad({ pools }: StageOptions, { admin, redis }: House, undo: AsyncDisposableStack): Load {
+export function createLoad({ pools }: StageOptions, { admin, redis, database }: House, undo: AsyncDisposableStack): Load {
   const queues = new Map<string, Queue>();
   for (const { name, kind } of pools) {
     if (kind !== "bullmq") continue;
@@ -40,6 +40,7 @@ export function createLoad({ pools }: StageOptions, { admin, redis }: House, und
       // Neither is waited for: one is not due, the other never ends.
       if (delayMs === undefined && !poison) put += jobs;
       if (python !== undefined) return enqueueCelery(python, redis.url, jobs, { ms, until });
+      if (kind === "table") return void (await database?.sql(insertJobs(name, new Array<object>(jobs).fill({ ms, until }))));
       const opts = { removeOnComplete: 50, removeOnFail: 50, attempts: 3, ...(delayMs && { delay: delayMs }) };
       const data = { ms, ...(until && { until }), ...(poison && { exit: true }) };
       await queues.get(name)?.addBulk(Array.from({ length: jobs }, () => ({ name: "job", data, opts })));

@@ -5,8 +5,8 @@ import type { Expected } from "../../support/checker/lines.ts";
 /** One ScaledWorker of a stage, in the terms that fault tests vary. Fast where the product's defaults are slow. */
 export type Pool = Readonly<{
   name: string;
-  /** Real BullMQ or Celery workers; or a list or stream that nobody empties, and workers that sleep. */
-  kind: "bullmq" | "celery" | "list" | "stream";
+  /** Real workers of BullMQ, Celery or a table; or a list, stream or rows that nobody takes, and workers that sleep. */
+  kind: "bullmq" | "celery" | "table" | "list" | "stream" | "rows";
   /** Which QueueConnection: `main` goes through the proxy, `steady` to a Redis that has no faults. */
   connection: "main" | "steady";
   min: number;
@@ -40,7 +40,11 @@ const base: Omit<Pool, "name"> = {
 
 export const pool = (name: string, change: Partial<Pool> = {}): Pool => ({ ...base, name, ...change });
 
-const worker = fileURLToPath(new URL("../../support/workers/bullmq-worker.mjs", import.meta.url));
+const workerFile = (name: string) => fileURLToPath(new URL(`../../support/workers/${name}`, import.meta.url));
+const workers: Partial<Record<Pool["kind"], string>> = {
+  bullmq: workerFile("bullmq-worker.mjs"),
+  table: workerFile("sql-worker.mjs"),
+};
 
 /** The name of the second trigger of a pool. */
 export const alsoOf = (name: string): string => `${name}-also`;
@@ -60,9 +64,16 @@ export const listOf = (name: string): string => `backlog:${name}`;
 /** The stream that a pool of kind `stream` watches. */
 export const streamOf = (name: string): string => `stream:${name}`;
 
+/** What a pool of kind `table` or `rows` counts. */
+export const jobsOf = (name: string): string =>
+  "SELECT count(*) FILTER (WHERE holder IS NULL) AS waiting, count(holder) AS running, " +
+  `coalesce(json_agg(holder) FILTER (WHERE holder IS NOT NULL), '[]') AS busy FROM jobs WHERE queue = '${name}'`;
+
 export type Surroundings = Readonly<{
   /** Instead of the proxy and our login. */
   main?: object;
+  /** The connection `main` leads to a PostgreSQL behind the proxy. */
+  database?: boolean;
   /** The reference to our password. */
   passwordFrom: object;
   mainPort: number;
@@ -75,19 +86,22 @@ export type Surroundings = Readonly<{
 /** The documents of a stage: JSON, which is YAML. */
 export function documents(
   pools: readonly Pool[],
-  { main, passwordFrom, mainPort, steadyPort, redisUrl, journal, env }: Surroundings,
+  { main, database, passwordFrom, mainPort, steadyPort, redisUrl, journal, env }: Surroundings,
 ): string {
   const head = (kind: string, name: string) => ({ apiVersion: "worktide.dev/v1alpha1", kind, metadata: { name } });
   const login = { username: "worktide", passwordFrom };
+  const ways = database
+    ? { postgresql: { url: `postgresql://watcher@127.0.0.1:${mainPort}/shop`, passwordFrom, statementTimeout: "700ms" } }
+    : { redis: main ?? { url: `redis://127.0.0.1:${mainPort}/0`, ...login } };
   const all = [
-    { ...head("QueueConnection", "main"), spec: { redis: main ?? { url: `redis://127.0.0.1:${mainPort}/0`, ...login } } },
+    { ...head("QueueConnection", "main"), spec: ways },
     { ...head("QueueConnection", "steady"), spec: { redis: { url: `redis://127.0.0.1:${steadyPort}/0` } } },
     ...pools.map((one) => ({
       ...head("ScaledWorker", one.name),
       spec: {
         target: {
           process: {
-            command: one.command ?? (one.kind === "bullmq" ? [process.execPath, worker] : ["sleep", "3600"]),
+            command: one.command ?? commandOf(one),
             env: {
               WORKTIDE_TEST_JOURNAL: journal,
               REDIS_URL: redisUrl,
@@ -132,14 +146,20 @@ const second = ({ name, waitingPerReplica, everyMs }: Pool) => ({
   every: `${everyMs}ms`,
 });
 
+function commandOf({ kind }: Pool): readonly string[] {
+  const worker = workers[kind];
+  return worker === undefined ? ["sleep", "3600"] : [process.execPath, worker];
+}
+
 function defaultTrigger({ kind, name }: Pool): object {
+  if (kind === "table" || kind === "rows") return { postgresql: { query: jobsOf(name) } };
   if (kind === "bullmq") return { bullmq: { queue: name } };
   if (kind === "celery") return { celery: { queues: ["celery"] } };
   return { redis: kind === "stream" ? { stream: { key: streamOf(name), group: "workers" } } : { list: { key: listOf(name) } } };
 }
 
 /** Workers that sleep are told by no framework: any may go. */
-const protectOf = ({ kind }: Pool) => (kind === "bullmq" || kind === "celery" ? "busy" : "grace");
+const protectOf = ({ kind }: Pool) => (["bullmq", "celery", "table"].includes(kind) ? "busy" : "grace");
 
 /** What the checker holds a pool to. */
 export function expectedOf(versions: readonly Pool[], before: Readonly<Record<number, number>>): Expected {

@@ -1,7 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { WorkerSnapshot } from "../../../src/control/worker-snapshot.ts";
+import type { TestDatabase } from "../../support/sql-server.ts";
 import type { Admin, House, Notes } from "./house.ts";
-import { alsoOf, listOf, type Pool, streamOf } from "./pools.ts";
+import { alsoOf, jobsOf, listOf, type Pool, streamOf } from "./pools.ts";
 import { createWatcher, type Seen } from "./proc.ts";
 
 /** Sees for itself, without asking worktide: processes from /proc, queues from Redis, connections from the proxy. */
@@ -18,7 +19,7 @@ const everyMs = { processes: 100, queues: 200, status: 500 };
 /** @param snapshots What worktide says of itself: it is noted beside what is so. */
 export function createWitness(
   pools: readonly Pool[],
-  { journal, proxy, adminOf }: House,
+  { journal, proxy, database, adminOf }: House,
   { note, now }: Notes,
   snapshots: () => Promise<readonly WorkerSnapshot[]>,
 ): Witness {
@@ -36,14 +37,19 @@ export function createWitness(
     return seen;
   };
 
+  const truthOf = (pool: Pool) => {
+    if (pool.kind === "table" || pool.kind === "rows") return tableTruth(database, pool.name);
+    const count = pool.kind === "bullmq" ? bullmqTruth : pool.kind === "list" ? listTruth : streamTruth;
+    return count(adminOf(pool), pool.name);
+  };
+
   const queues = () =>
     Promise.all(
       pools.map(async (pool) => {
         // What Celery's workers hold stands in no key: nobody outside can know it.
         if (pool.kind === "celery") return;
-        const count = { bullmq: bullmqTruth, list: listTruth, stream: streamTruth }[pool.kind];
         const t = now(); // what comes back was so then or later, by less than the slack
-        const counts = await count(adminOf(pool), pool.name);
+        const counts = await truthOf(pool);
         note({ kind: "truth", t, worker: pool.name, trigger: pool.name, ...counts });
         if (pool.also) note({ kind: "truth", t, worker: pool.name, trigger: alsoOf(pool.name), waiting: 0, running: 0 });
       }),
@@ -86,6 +92,11 @@ async function listTruth(admin: Admin, name: string) {
 async function streamTruth(admin: Admin, name: string) {
   const [group] = await inTime(admin.xInfoGroups(streamOf(name)));
   return { waiting: Number(group?.lag ?? 0), running: Number(group?.pending ?? 0) };
+}
+
+async function tableTruth(database: TestDatabase | undefined, name: string) {
+  const [row] = await inTime(database?.sql(jobsOf(name)) ?? Promise.reject(new Error("there is no database")));
+  return { waiting: Number(row?.["waiting"]), running: Number(row?.["running"]) };
 }
 
 /** An answer that comes too late tells of nobody knows when. */
