@@ -10,6 +10,8 @@ export type Node = {
   begun?: number;
   /** Of the newest heartbeat or answer, monotonic ms. */
   seenAt: number;
+  /** Since when it is silent and not among those that are connected, monotonic ms. */
+  missedAt?: number;
   /** It has said that it goes; tasks in hand go on. */
   offline: boolean;
   /** Names of the queues that it works on; not known before it has answered. */
@@ -52,6 +54,7 @@ export type Fleet = {
 
 /** Three beats of 2 s: a worker silent for longer is gone, or its main loop is blocked by a task (pool `solo`). */
 export const silentMs = 6000;
+const twoBeatsMs = 4500;
 /** With one beat of every worker heard, ms. */
 export const firstBeatsMs = 2500;
 const countMs = 5000;
@@ -133,16 +136,18 @@ function retire(fleet: Fleet, node: Node): void {
 
 const isSilent = (node: Node, now: number) => now - node.seenAt > (node.beats ? silentMs : askEveryMs);
 
+/** Connected for sure: heard within two beats, and one that takes commands, so it is among the listeners. */
+const isConnected = (node: Node, now: number) =>
+  !node.offline && node.queues !== undefined && now - node.seenAt <= (node.beats ? twoBeatsMs : askEveryMs);
+
 /** Brings the fleet up to date: who is connected, what new ones work on, what quieted ones hold. */
-export async function refresh(fleet: Fleet, signal: AbortSignal): Promise<void> {
-  const now = monotonicMs();
+export async function refresh(fleet: Fleet, signal: AbortSignal, now = monotonicMs()): Promise<void> {
   const silent = [...fleet.nodes.values()].some((node) => isSilent(node, now));
   if (silent || fleet.nodes.size === 0 || now - fleet.countedAt >= countMs) {
     fleet.listeners = await fleet.post.countListeners(signal);
     fleet.countedAt = now;
   }
-  const heard = [...fleet.nodes.values()].filter((node) => !isSilent(node, now) && !node.offline).length;
-  forgetGone(fleet, heard, now);
+  forgetGone(fleet, now);
   const strangers = fleet.listeners > named(fleet) && fleet.meetAt <= now;
   const asked = [...fleet.nodes.values()].filter(
     (node) => !node.offline && node.askAt <= now && (node.queues === undefined || isSilent(node, now)),
@@ -164,13 +169,22 @@ const laterMs = (times: number) => Math.min(30_000, 1000 * 2 ** times);
 
 /**
  * Silent workers are gone unless more are connected than speak: then they are kept, as busy, for a blocked main loop is
- * what silence while connected means. One that said goodbye with tasks in hand is kept for three beats; from then on
- * only its process can tell, which the pool watches.
+ * what silence while connected means. Listeners are a number without names: one that was killed just now still seems to
+ * speak, and would stand for a silent one that works, so it has to be so for two beats. One that said goodbye with tasks in
+ * hand is kept for three beats; from then on only its process can tell, which the pool watches.
  */
-function forgetGone(fleet: Fleet, heard: number, now: number): void {
-  for (const node of [...fleet.nodes.values()].filter((node) => isSilent(node, now))) {
-    if (node.offline || fleet.listeners <= heard) retire(fleet, node);
-    else node.busy = Math.max(1, node.busy);
+function forgetGone(fleet: Fleet, now: number): void {
+  const connected = [...fleet.nodes.values()].filter((node) => isConnected(node, now)).length;
+  for (const node of [...fleet.nodes.values()]) {
+    if (!isSilent(node, now)) delete node.missedAt;
+    else if (node.offline) retire(fleet, node);
+    else if (fleet.listeners > connected) {
+      node.busy = Math.max(1, node.busy);
+      delete node.missedAt;
+    } else {
+      node.missedAt ??= now;
+      if (now - node.missedAt >= twoBeatsMs) retire(fleet, node);
+    }
   }
 }
 
