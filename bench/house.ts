@@ -1,5 +1,6 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { cpSync, rmSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,21 +26,34 @@ export type HouseOptions = Readonly<{
   env?: Readonly<Record<string, string>>;
 }>;
 
-const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
-const many = fileURLToPath(new URL("many.ts", import.meta.url));
+const root = fileURLToPath(new URL("..", import.meta.url));
+/** Inside of node_modules: the libraries are found from there, and nothing takes it for a part of the project. */
+const built = join(root, "node_modules/.cache/worktide-bench");
+const imageFlags = ["--min-semi-space-size=2", "--max-semi-space-size=2"];
 const startMs = 120_000;
 
 /** `worktide run`. */
 export function startHouse({ documents, history = false, env = {} }: HouseOptions): Promise<House> {
   return start(documents, env, (file, historyFile) => [
-    ...[main, "run", "-f", file, "--listen", "127.0.0.1:0", "--log-format", "json"],
+    ...[join(built, "src/main.js"), "run", "-f", file, "--listen", "127.0.0.1:0", "--log-format", "json"],
     ...(history ? ["--history", historyFile] : []),
   ]);
 }
 
-/** So many ScaledWorkers of so many triggers, with targets that are nothing: many.ts. */
+/** So many ScaledWorkers of so many triggers, with targets that are nothing: many.ts, with the flags of the Dockerfile. */
 export function startMany(url: string, workers: number, triggers = 1): Promise<House> {
-  return start([], {}, () => [many, url, String(workers), String(triggers)]);
+  return start([], {}, () => [...imageFlags, join(built, "bench/many.js"), url, String(workers), String(triggers)]);
+}
+
+let isBuilt = false;
+
+/** What is measured is what users run: JavaScript, as in the package. Once per run. */
+function build(): void {
+  if (isBuilt) return;
+  isBuilt = true;
+  rmSync(built, { recursive: true, force: true });
+  execFileSync("tsc", ["-p", join(root, "bench/tsconfig.json"), "--outDir", built], { stdio: "inherit" });
+  cpSync(join(root, "src/web/page"), join(built, "src/web/page"), { recursive: true });
 }
 
 async function start(
@@ -47,6 +61,7 @@ async function start(
   env: Readonly<Record<string, string>>,
   words: (file: string, history: string) => readonly string[],
 ): Promise<House> {
+  build();
   const folder = await mkdtemp(join(tmpdir(), "worktide-bench-"));
   const file = join(folder, "worktide.yaml");
   const historyFile = join(folder, "history.jsonl");

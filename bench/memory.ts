@@ -43,7 +43,7 @@ async function sizes(redis: BenchRedis, { quick, say }: Context): Promise<Table>
   const perTrigger = (more: number, less: number) => `${digits(((of(more) - of(less)) * 1024) / (more - less))} KiB`;
   return {
     title: "Memory at rest",
-    note: "RSS 20 s after the start, libraries' and Node's own code among it, run from the checkout. Goal: 150 MiB with 10,000 triggers.",
+    note: "RSS 20 s after the start, libraries' and Node's own code among it, of the built package. Goal: 150 MiB with 10,000 triggers.",
     head: ["what", "RSS"],
     rows: [
       ["`worktide run` with one pool of processes", `${digits(median(idle))} MiB`],

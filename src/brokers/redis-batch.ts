@@ -47,8 +47,8 @@ export type OnRefusal = (error: ErrorReply, chunk: Chunk) => Promise<readonly Ra
 export type How = Readonly<{ refused?: OnRefusal; asking?: boolean }>;
 
 type Cost = Readonly<{ us: number; queries: number }>;
-/** All words of one question but for its nonce, which each time is put into its place. */
-type Words = Readonly<{ sha: string; command: string; all: string[]; nonceAt: number }>;
+/** All words of one question but for its nonce, which each time is put into its place; and the outcomes that it had last. */
+type Words = Readonly<{ sha: string; command: string; all: string[]; nonceAt: number }> & { raws?: readonly Raw[] };
 type Run = Readonly<{ program: Program; queries: readonly ScriptQuery[]; how: How; spent: Cost[] }>;
 
 export function createBatch(link: Link, tracker: Tracker): Batch {
@@ -120,11 +120,15 @@ export function createBatch(link: Link, tracker: Tracker): Batch {
       const reply = await callAgain(run, chunk);
       spent.push({ us: Number(reply[1]), queries: chunk.length });
       if (denied.size > 0 && chunk.length === 1) denied.delete(firstKey(queries[chunk[0] ?? 0]));
-      const values: readonly unknown[] = reply.slice(2);
+      const words = asked.get(chunk);
+      // While nothing changes the same array stays: what is kept until the round ends would grow old, chunk by chunk.
+      if (words?.raws && repeats(reply, words.raws)) return words.raws;
       // Inside an array, the client hands errors on as values.
-      const toRaw = (value: unknown, place: number) =>
-        value instanceof Error ? new Failed(problemWith(value, queries[chunk[place] ?? 0])) : (value as RedisValue);
-      return values.some((value) => value instanceof Error) ? values.map(toRaw) : (values as readonly RedisValue[]);
+      const raws = reply.slice(2).map((value: unknown, place) => {
+        return value instanceof Error ? new Failed(problemWith(value, queries[chunk[place] ?? 0])) : (value as RedisValue);
+      });
+      if (words) words.raws = raws;
+      return raws;
     } catch (error) {
       if (!(error instanceof ErrorReply)) throw error;
       const answered = await how.refused?.(error, chunk);
@@ -187,6 +191,12 @@ export function createBatch(link: Link, tracker: Tracker): Batch {
       return all;
     },
   };
+}
+
+/** Whether a reply has these very values; those that are arrays are new ones every time. */
+function repeats(reply: readonly RedisValue[], raws: readonly Raw[]): boolean {
+  for (let place = 0; place < raws.length; place++) if (reply[place + 2] !== raws[place]) return false;
+  return true;
 }
 
 /** A reply was lost or came twice: those after it belong to other questions than it seems. */

@@ -28,18 +28,18 @@ export function createSingleReader(
       onIdentity?.(identity);
       const last = answered.get(queries);
       const before = last?.script === script ? last.answers : undefined;
-      const answers = new Array<ScriptAnswer>(queries.length);
-      let same = before !== undefined;
+      let answers = before === undefined ? new Array<ScriptAnswer>(queries.length) : undefined;
       for (let at = 0; at < chunks.length; at++) {
         const chunk = chunks[at] ?? [];
         for (let place = 0; place < chunk.length; place++) {
           const index = chunk[place] ?? 0;
           const answer = answerOf(identity, raws[at]?.[place] ?? null, before?.[index]);
+          if (answer === before?.[index]) continue;
+          answers ??= [...(before ?? [])];
           answers[index] = answer;
-          same &&= answer === before?.[index];
         }
       }
-      if (same && before !== undefined) return before;
+      if (answers === undefined) return before ?? [];
       answered.set(queries, { script, answers });
       return answers;
     },

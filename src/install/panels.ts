@@ -77,7 +77,7 @@ const controller: Row = {
     },
     process("CPU", "percentunit", `rate(process_cpu_seconds_total[${rate}])`),
     process("Memory", "bytes", "process_resident_memory_bytes"),
-    process("Event loop lag", "s", "nodejs_eventloop_lag_p99_seconds"),
+    process("Event loop lag", "s", "nodejs_eventloop_lag_seconds"),
   ],
 };
 

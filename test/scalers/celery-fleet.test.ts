@@ -14,7 +14,9 @@ async function station(...names: readonly string[]) {
     countListeners: async () => connected.size,
     call: async ({ method, destination = names }) => {
       if (method !== "active_queues") return { receivers: 0, byNode: new Map() };
-      const byNode = new Map(destination.filter((name) => speaking.has(name) && connected.has(name)).map((name) => [name, [{ name: "mails" }]]));
+      const byNode = new Map(
+        destination.filter((name) => speaking.has(name) && connected.has(name)).map((name) => [name, [{ name: "mails" }]]),
+      );
       return { receivers: destination.length, byNode };
     },
   };
