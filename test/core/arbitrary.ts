@@ -86,6 +86,7 @@ const answer: fc.Arbitrary<Partial<Reading>> = fc.record(
     enqueued: fc.nat(10_000),
     finished: fc.nat(10_000),
     workers,
+    othersIdle: fc.boolean(),
     epoch: fc.constantFrom("e1", "e1", "e1", "e2"),
   },
   { requiredKeys: ["waiting", "running", "epoch"] },

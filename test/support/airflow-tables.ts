@@ -22,21 +22,22 @@ export async function airflowTables(server: TestDatabase, since: "2.9" | "3") {
     return `'${(isPostgres ? value : value.replaceAll("\\", "\\\\")).replaceAll("'", "''")}'`;
   };
   const ago = (seconds: number) => (isPostgres ? `now() - interval '${seconds} s'` : `NOW(6) - INTERVAL ${seconds} SECOND`);
+  const insert = (...rows: readonly TaskRow[]) => {
+    const values = rows.map(({ state, queue = "default", host = "", executor, queuedS = 0 }) => {
+      const own = [literal(state), literal(queue), literal(host), ago(queuedS)];
+      return `(${[...own, ...(since === "3" ? [literal(executor)] : [])].join(", ")})`;
+    });
+    const columns = `state, queue, hostname, queued_dttm${since === "3" ? ", executor" : ""}`;
+    return `INSERT INTO task_instance (${columns}) VALUES ${values.join(", ")}`;
+  };
   return {
     literal,
     ago,
     trigger: quoted,
-    async add(...rows: readonly TaskRow[]) {
-      const values = rows.map(({ state, queue = "default", host = "", executor, queuedS = 0 }) => {
-        const own = [literal(state), literal(queue), literal(host), ago(queuedS)];
-        return `(${[...own, ...(since === "3" ? [literal(executor)] : [])].join(", ")})`;
-      });
-      const columns = `state, queue, hostname, queued_dttm${since === "3" ? ", executor" : ""}`;
-      await server.sql(`INSERT INTO task_instance (${columns}) VALUES ${values.join(", ")}`);
-    },
+    insert,
+    add: async (...rows: readonly TaskRow[]) => void (await server.sql(insert(...rows))),
   };
 }
-
 export async function airflowWorld(server: TestDatabase, since: "2.9" | "3"): Promise<ScalerWorld> {
   const { add, literal } = await airflowTables(server, since);
   const { url, password } = server;

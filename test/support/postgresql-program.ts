@@ -1,4 +1,4 @@
-import { access, glob } from "node:fs/promises";
+import { access, glob, readFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { unpackPackages } from "./cluster/node/debian.ts";
 
@@ -26,7 +26,7 @@ async function find(): Promise<FoundPostgres> {
     if ((await exists(join(bin, "postgres"))) && (await exists(join(bin, "initdb")))) return { program: { bin } };
   try {
     const env = isRoot ? { XDG_CACHE_HOME: "/var/cache" } : process.env;
-    const root = await unpackPackages({ env, packages: ["postgresql"], onProgress: (line) => console.error(line) });
+    const root = await unpackPackages({ env, packages: [await packageName()], onProgress: (line) => console.error(line) });
     const [bin] = await folders(root);
     const libraries: string[] = [];
     for await (const folder of glob("usr/lib/*-linux-gnu*", { cwd: root })) libraries.push(join(root, folder));
@@ -35,6 +35,12 @@ async function find(): Promise<FoundPostgres> {
     const why = String(error instanceof Error ? error.message : error).split("\n")[0];
     return { missing: `no PostgreSQL: install postgresql, or run where apt-get knows Debian's mirrors (${why})` };
   }
+}
+
+/** The package `postgresql` itself is empty, and the name of what it asks for has the version of this Debian's. */
+async function packageName(): Promise<string> {
+  const version = /^VERSION_ID="?(\d+)/m.exec(await readFile("/etc/os-release", "utf8").catch(() => ""))?.[1];
+  return version === "13" ? "postgresql-17" : "postgresql-15";
 }
 
 /** The newest version first. */
