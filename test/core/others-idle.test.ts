@@ -42,7 +42,11 @@ test("names that never fitted a member prove nobody idle: whoever holds the job 
   const fresh = abc.map(({ id }) => member(id, { startedAt: noon - 5000 }));
   assert.deepEqual(decided(strange, fresh, false).removable, []);
   assert.equal(decided(strange, fresh, false).to, 3);
-  assert.deepEqual(decided(strange, fresh, true).removable, ["a", "b", "c"], "another pool's, once ours are known by their names");
+  assert.deepEqual(
+    decided(strange, fresh, true).removable,
+    ["a", "b", "c"],
+    "another pool's, once ours are known by their names",
+  );
 });
 
 test("silence from before a worker began, or before the pool changed, proves nothing of it", () => {
