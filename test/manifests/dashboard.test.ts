@@ -155,6 +155,8 @@ describe("The dashboard", () => {
       "worktide_connection_triggers",
       "worktide_metrics_folded",
       "worktide_edits_refused_total",
+      "worktide_apiserver_requests_total",
+      "worktide_apiserver_request_duration_seconds",
     ]);
   });
 
