@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
+import { join } from "node:path";
 import { describe, it } from "node:test";
+import { promisify } from "node:util";
 import { pubSubBroker } from "../../src/brokers/pubsub.ts";
 import { googleProblem } from "../../src/brokers/pubsub-problem.ts";
 import { parseKeyFile, pubSubSettings } from "../../src/brokers/pubsub-settings.ts";
@@ -101,5 +104,24 @@ describe("an error of Google's clients", () => {
       const { message } = googleProblem(new Error(`cannot use ${told}`), [key]);
       assert.ok(!lines.some((line) => message.includes(line)), message);
     }
+  });
+});
+
+describe("Google's clients", () => {
+  it("are loaded only when somebody dials", async () => {
+    const script = `
+      import { createRequire } from "node:module";
+      const { brokers } = await import("./src/brokers/brokers.ts");
+      await import("./scalers/index.ts");
+      const { cache } = createRequire(import.meta.url);
+      const heavy = () => Object.keys(cache).some((file) => /node_modules.(@google-cloud|google-gax)/.test(file));
+      const before = heavy();
+      const broker = brokers.find(({ type }) => type === "gcpPubSub");
+      await broker.open({ project: "shop-prod", emulator: "127.0.0.1:1", probeOwner: "tests" }, AbortSignal.timeout(60_000)).catch(() => {});
+      console.log(before, heavy());
+      process.exit();`;
+    const root = join(import.meta.dirname, "../..");
+    const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], { cwd: root });
+    assert.equal(stdout.trim(), "false true");
   });
 });
