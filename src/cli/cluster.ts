@@ -66,14 +66,13 @@ function tellOnChange({ house, publisher }: Parts): () => void {
   });
 }
 
-/** What was only decided until now is done by whoever leads. */
+/** What was only decided until now is done by whoever leads; who does not any more lets go of what only the leader listens to. */
 function tellOnLeading({ identity, lease, house, publisher }: Parts, log: Log): () => void {
   return lease.onChange((leads) => {
     log.info({ identity, leads, holder: lease.holder() }, leads ? "leads" : "stands by");
-    if (!leads) return;
     const all = house.controller.managed();
     for (const { loop } of all) loop.ask();
-    publisher.touchAll(all.map(({ worker }) => worker.key));
+    if (leads) publisher.touchAll(all.map(({ worker }) => worker.key));
   });
 }
 
