@@ -22,7 +22,7 @@ export function resolveTrigger(trigger: TriggerSpec, { scalers, brokers }: Known
 /** A source that is there without a QueueConnection: the clock, the cluster. */
 function inherentOf(scaler: AnyScaler, brokers: readonly AnyBroker[], namespace: string): ConnectionRef | undefined {
   const broker = brokers.find((one) => one.inherent !== undefined && brokersOf(scaler).includes(one.type));
-  return broker && { kind: "inline", type: broker.type, settings: broker.inherent?.(namespace) };
+  return broker && { kind: "inline", type: broker.type, settings: broker.inherent?.(namespace), inherent: true };
 }
 
 function referenceOf(

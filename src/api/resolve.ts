@@ -12,7 +12,8 @@ export type ConnectionRef =
   | Readonly<{ kind: "named"; namespace: string; name: string }>
   /** A ClusterQueueConnection, asked for from this namespace. */
   | Readonly<{ kind: "cluster"; namespace: string; name: string }>
-  | Readonly<{ kind: "inline"; type: string; settings: unknown }>;
+  /** `inherent`: its broker needs no address, see {@link import("../core/contract.ts").Broker.inherent}. */
+  | Readonly<{ kind: "inline"; type: string; settings: unknown; inherent?: true }>;
 
 /** One trigger for the observer; the rules' half of it stands in {@link Rules.triggers}, in the same order. */
 export type Trigger = Readonly<{

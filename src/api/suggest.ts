@@ -11,6 +11,12 @@ const elsewhere: Readonly<Record<string, string>> = {
   failureThreshold: "afterFailures",
   authenticationRef: "connection",
   password: "passwordFrom",
+  scalingModifiers: "formula",
+  advanced: "formula",
+  start: "from",
+  end: "to",
+  desiredReplicas: "replicas",
+  podSelector: "selector",
 };
 
 /** A hint for an unknown word: the nearest known one, where one is near enough. Never more than one. */

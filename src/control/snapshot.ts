@@ -1,3 +1,4 @@
+import type { ConnectionRef } from "../api/resolve.ts";
 import { adviceOn } from "../core/advice.ts";
 import type { Observation } from "../core/contract.ts";
 import type { Decision } from "../core/decision.ts";
@@ -77,7 +78,7 @@ function triggerSnapshot({ worker, loop }: Managed, index: number, observation: 
   return {
     name: trigger.name,
     type: trigger.scaler.type,
-    connection: trigger.connection.kind === "named" ? trigger.connection.name : "inline",
+    connection: sourceText(trigger.connection),
     goal: view?.goal ?? "",
     state: view?.state ?? "unknown",
     active: view?.active ?? false,
@@ -95,6 +96,12 @@ function triggerSnapshot({ worker, loop }: Managed, index: number, observation: 
     ...(advice.length > 0 && { advice }),
     ...(failure && { problem: { ...failure.problem, since: wallOf(failure.since, moment), count: failure.count } }),
   };
+}
+
+/** "main", "inline", "clock": where it is read from. */
+function sourceText(connection: ConnectionRef): string {
+  if (connection.kind !== "inline") return connection.name;
+  return connection.inherent ? connection.type : "inline";
 }
 
 /** The field, or nothing: a field that is not known is left out. */

@@ -55,6 +55,7 @@ const rows: Readonly<Record<number, string>> = {
   77: "no file descriptor is left",
   78: "the heap is small",
   81: "a limit of the broker is reached",
+  98: "a window of a schedule is missed or doubled: summer time, zones, several controllers",
 };
 
 /** Rows that titles of tests name: `(row 3)`, `(rows 3, 12)`. */
