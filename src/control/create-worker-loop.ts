@@ -4,6 +4,7 @@ import { emptyMemory, type Memory } from "../core/memory.ts";
 import type { Rules } from "../core/spec.ts";
 import type { Observed } from "../observe/observer.ts";
 import type { Target } from "../targets/target.ts";
+import { isAsleep } from "./asleep.ts";
 import { LoopHistory, type Tap } from "./loop-history.ts";
 import { quietersOf } from "./quieters.ts";
 import { resize } from "./resize.ts";
@@ -146,7 +147,7 @@ class Loop implements WorkerLoop {
     const { decision, memory } = decide(seen);
     this.memory = memory;
     this.history.decided(decision, seen, this.taps);
-    const asleep = seen.pool.wanted === 0 && decision.to === 0 && this.present.mode === "Scale" && this.house.mayAct();
+    const asleep = this.house.mayAct() && isAsleep(seen, decision);
     for (const { watching } of this.taps) watching.rest(asleep);
     const again = this.notBefore[wayOf(decision)] ?? 0;
     const waiting = decision.to !== decision.from && again > seen.now;
