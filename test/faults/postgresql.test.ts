@@ -52,6 +52,17 @@ async function whileBusy(
   heldDuring(verdict, fault);
   const failed = verdict.lines.some((line) => line.kind === "read" && line.trigger === "mails" && "problem" in line.result);
   assert.ok(failed, "the fault was noticed");
+  saidOnce(stage.life().said);
+}
+
+/** An outage is one line for each reason in a row, however long it lasts. */
+function saidOnce(said: readonly string[]): void {
+  const states = said.flatMap((line) => {
+    if (!line.includes('"connection":"default/main"')) return [];
+    return /"msg":"connected"/.test(line) ? ["up"] : (/"problem":"(\w+)"/.exec(line)?.[1] ?? []);
+  });
+  const again = states.filter((state, i) => state === states[i - 1]);
+  assert.deepEqual(again, [], states.join(" "));
 }
 
 const ours = async (database: TestDatabase) => {
