@@ -15,8 +15,11 @@ const hash = "$2b$04$abcdefghijklmnopqrstuuPWRtT5yx7FBi4dcf6ROhboeNunUrLQ.";
 /** A Prometheus, and an exporter in the test's own process that it scrapes. */
 export interface Scraped extends AsyncDisposable {
   readonly prometheus: Prometheus;
-  /** Sets a series, as it would stand on the page: `jobs{queue="a"}`; null takes it away. Resolves once Prometheus has scraped it. */
-  set(series: string, value: number | null): Promise<void>;
+  /**
+   * Sets a series, as it would stand on the page: `jobs{queue="a"}`; null takes it away. Resolves once Prometheus has scraped it.
+   * `takenAt`: the exporter says that it took it then, ms since 1970.
+   */
+  set(series: string, value: number | null, takenAt?: number): Promise<void>;
   /** What it was set to. */
   get(series: string): number;
   /** Whether the exporter answers. */
@@ -33,10 +36,11 @@ type Options = Readonly<{
 export async function startScraped({ everyMs = 100, login = false, web = [] }: Options = {}): Promise<Scraped> {
   const dir = await mkdtemp(join(tmpdir(), "worktide-scraped-"));
   const values = new Map<string, number>();
+  const times = new Map<string, number>();
   let answers = true;
   const exporter = createServer((_, response) => {
     if (!answers) return void response.writeHead(500).end();
-    const lines = [...values].map(([series, value]) => `${series} ${value}\n`);
+    const lines = [...values].map(([series, value]) => `${series} ${value} ${times.get(series) ?? ""}\n`);
     response.writeHead(200, { "content-type": "text/plain; version=0.0.4" }).end(lines.join(""));
   });
   const target = `127.0.0.1:${((await listening(exporter)).address() as AddressInfo).port}`;
@@ -50,7 +54,8 @@ export async function startScraped({ everyMs = 100, login = false, web = [] }: O
   });
   return {
     prometheus,
-    async set(series, value) {
+    async set(series, value, takenAt) {
+      if (takenAt !== undefined) times.set(series, takenAt);
       if (value === null) values.delete(series);
       else values.set(series, value);
       await waitFor(`Prometheus to scrape ${series}`, async () => {
