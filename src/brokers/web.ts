@@ -52,23 +52,30 @@ export async function openWeb({ base, headers, secrets, tls }: WebAddress, limit
     connect: { timeout: answerMs, ...(await tlsOptions(tls)) },
   });
 
-  const attempt = async (path: string, form: string | undefined, signal: AbortSignal): Promise<WebAnswer> => {
-    const {
-      statusCode,
-      headers: told,
-      body,
-    } = await request(`${base}${path}`, {
+  /** Something answered: what fails next may be a connection that was closed while nobody asked. */
+  let used = false;
+
+  const send = (path: string, form: string | undefined, signal: AbortSignal) =>
+    request(`${base}${path}`, {
       dispatcher,
       signal,
       headers: { accept: "application/json, text/plain;q=0.5", ...headers, ...(form !== undefined && formType) },
       ...(form !== undefined && { method: "POST", body: form }),
     });
-    const text = await body.text();
-    const elsewhere = placeOf(told["location"], base);
-    const date = Date.parse(String(told["date"]));
+
+  const attempt = async (path: string, form: string | undefined, signal: AbortSignal): Promise<WebAnswer> => {
+    const answer = await send(path, form, signal).catch((error) => {
+      if (!used || !isReset(error)) throw error;
+      used = false; // a new connection tells, and only one
+      return send(path, form, signal);
+    });
+    const text = await answer.body.text();
+    used = true;
+    const elsewhere = placeOf(answer.headers["location"], base);
+    const date = Date.parse(String(answer.headers["date"]));
     return {
-      status: statusCode,
-      type: String(told["content-type"] ?? ""),
+      status: answer.statusCode,
+      type: String(answer.headers["content-type"] ?? ""),
       text,
       ...(Number.isFinite(date) && { date }),
       ...(elsewhere !== undefined && { elsewhere }),
@@ -82,11 +89,7 @@ export async function openWeb({ base, headers, secrets, tls }: WebAddress, limit
       const late = new AbortController();
       const timer = setTimeout(() => late.abort(), answerMs);
       try {
-        // A connection may have been closed while nobody asked: a new one tells whether the service is there.
-        return await attempt(path, form, late.signal).catch((error) => {
-          if (!isReset(error)) throw error;
-          return attempt(path, form, late.signal);
-        });
+        return await attempt(path, form, late.signal);
       } catch (error) {
         throw new BrokerError(webProblem(error, secrets, maxBytes));
       } finally {

@@ -22,8 +22,17 @@ export type StageOptions = Readonly<{
   main?: Readonly<{ redis: object; truthPort: (pool: string) => number }>;
   /** `main` leads to this PostgreSQL instead, through the proxy too; pools of it are of kind `table` or `rows`. */
   database?: TestDatabase;
+  /** Instead of Redis `main` is something else, behind the same proxy. */
+  elsewhere?: Elsewhere;
   /** The password comes from {@link House.passwordPath} instead of the environment. */
   passwordFile?: boolean;
+}>;
+
+/** A service that is not Redis: where it listens, what a QueueConnection says of it, and how many jobs truly wait there. */
+export type Elsewhere = Readonly<{
+  port: () => number;
+  spec: (port: number) => object;
+  waiting: (pool: string) => number | Promise<number>;
 }>;
 
 /** What the test itself recorded; all recorders share one clock, monotonic ms. */
@@ -56,6 +65,8 @@ export type House = Readonly<{
   password: string;
   passwordPath: string;
   around: Surroundings;
+  /** How many jobs wait in a queue elsewhere. */
+  waitingElsewhere: (pool: string) => Promise<number>;
 }>;
 
 /** Puts jobs into the table that pools of kind `table` and `rows` count. */
@@ -81,9 +92,8 @@ export async function openHouse(options: StageOptions, { note, now }: Notes, und
   const redis = undo.use(await startRedis({ args: [...debugArgs, ...user, ...(options.redisArgs ?? [])] }));
   const steady = undo.use(await startRedis());
   const proxy = undo.use(
-    await startProxy(
-      () => database?.port ?? redis.port,
-      () => note({ kind: "dial", t: now(), connection: "main" }),
+    await startProxy(options.elsewhere?.port ?? (() => database?.port ?? redis.port), () =>
+      note({ kind: "dial", t: now(), connection: "main" }),
     ),
   );
   const admin = connect(redis.url);
@@ -125,6 +135,7 @@ export async function openHouse(options: StageOptions, { note, now }: Notes, und
   const around: Surroundings = {
     ...(options.main && { main: options.main.redis }),
     ...(database && { database: true }),
+    ...(options.elsewhere && { elsewhere: options.elsewhere.spec(proxy.port) }),
     passwordFrom: options.passwordFile ? { file: passwordPath } : { env: "WORKTIDE_TEST_PASSWORD" },
     mainPort: proxy.port,
     steadyPort: steady.port,
@@ -135,5 +146,6 @@ export async function openHouse(options: StageOptions, { note, now }: Notes, und
   const keepDir = () => {
     kept = true;
   };
-  return { dir, keepDir, journal, redis, proxy, database, admin, adminOf, password, passwordPath, around };
+  const waitingElsewhere = async (pool: string) => (await options.elsewhere?.waiting(pool)) ?? 0;
+  return { dir, keepDir, journal, redis, proxy, database, admin, adminOf, password, passwordPath, around, waitingElsewhere };
 }

@@ -5,8 +5,8 @@ import type { Expected } from "../../support/checker/lines.ts";
 /** One ScaledWorker of a stage, in the terms that fault tests vary. Fast where the product's defaults are slow. */
 export type Pool = Readonly<{
   name: string;
-  /** Real workers of BullMQ, Celery or a table; or a list, stream or rows that nobody takes, and workers that sleep. */
-  kind: "bullmq" | "celery" | "table" | "list" | "stream" | "rows";
+  /** Real workers of BullMQ, Celery or a table; or a list, a stream, rows or a queue elsewhere that nobody empties, and workers that sleep. */
+  kind: "bullmq" | "celery" | "table" | "list" | "stream" | "rows" | "elsewhere";
   /** Which QueueConnection: `main` goes through the proxy, `steady` to a Redis that has no faults. */
   connection: "main" | "steady";
   min: number;
@@ -74,6 +74,8 @@ export type Surroundings = Readonly<{
   main?: object;
   /** The connection `main` leads to a PostgreSQL behind the proxy. */
   database?: boolean;
+  /** Instead of a Redis altogether: the spec of `main`. */
+  elsewhere?: object;
   /** The reference to our password. */
   passwordFrom: object;
   mainPort: number;
@@ -86,15 +88,16 @@ export type Surroundings = Readonly<{
 /** The documents of a stage: JSON, which is YAML. */
 export function documents(
   pools: readonly Pool[],
-  { main, database, passwordFrom, mainPort, steadyPort, redisUrl, journal, env }: Surroundings,
+  { main, database, elsewhere, passwordFrom, mainPort, steadyPort, redisUrl, journal, env }: Surroundings,
 ): string {
   const head = (kind: string, name: string) => ({ apiVersion: "worktide.dev/v1alpha1", kind, metadata: { name } });
   const login = { username: "worktide", passwordFrom };
+  const redis = { redis: main ?? { url: `redis://127.0.0.1:${mainPort}/0`, ...login } };
   const ways = database
     ? { postgresql: { url: `postgresql://watcher@127.0.0.1:${mainPort}/shop`, passwordFrom, statementTimeout: "700ms" } }
-    : { redis: main ?? { url: `redis://127.0.0.1:${mainPort}/0`, ...login } };
+    : redis;
   const all = [
-    { ...head("QueueConnection", "main"), spec: ways },
+    { ...head("QueueConnection", "main"), spec: elsewhere ?? ways },
     { ...head("QueueConnection", "steady"), spec: { redis: { url: `redis://127.0.0.1:${steadyPort}/0` } } },
     ...pools.map((one) => ({
       ...head("ScaledWorker", one.name),

@@ -19,7 +19,7 @@ const everyMs = { processes: 100, queues: 200, status: 500 };
 /** @param snapshots What worktide says of itself: it is noted beside what is so. */
 export function createWitness(
   pools: readonly Pool[],
-  { journal, proxy, database, adminOf }: House,
+  { journal, proxy, database, adminOf, waitingElsewhere }: House,
   { note, now }: Notes,
   snapshots: () => Promise<readonly WorkerSnapshot[]>,
 ): Witness {
@@ -37,7 +37,8 @@ export function createWitness(
     return seen;
   };
 
-  const truthOf = (pool: Pool) => {
+  const truthOf = async (pool: Pool) => {
+    if (pool.kind === "elsewhere") return { waiting: await inTime(waitingElsewhere(pool.name)), running: 0 };
     if (pool.kind === "table" || pool.kind === "rows") return tableTruth(database, pool.name);
     const count = pool.kind === "bullmq" ? bullmqTruth : pool.kind === "list" ? listTruth : streamTruth;
     return count(adminOf(pool), pool.name);

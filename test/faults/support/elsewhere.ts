@@ -1,0 +1,76 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { Elsewhere } from "./house.ts";
+import { pool } from "./pools.ts";
+import { calm, heldDuring } from "./scenario.ts";
+import { type Stage, setStage } from "./stage.ts";
+
+/** Longer than readings stay good (2 s): what was known before must not be all that holds the size. */
+const longMs = 2500;
+
+type Kind = Parameters<Stage["sees"]>[1];
+
+/** One fault of a service that is not Redis: how it comes, what it is known as, how it goes. */
+export type Fault = Readonly<{
+  name: string;
+  /** Undefined: readings go on. */
+  sees: Kind;
+  /** The connection is of no use meanwhile. */
+  outage?: boolean;
+  begin: (stage: Stage) => unknown;
+  end: (stage: Stage) => unknown;
+}>;
+
+export type ElsewhereScenario = Readonly<{
+  source: Elsewhere;
+  /** The trigger on queue `backlog`, in which three jobs wait. */
+  trigger: Readonly<Record<string, unknown>>;
+  faults: readonly Fault[];
+  /** Takes two of the three jobs away: a pool that is known again gets smaller again. */
+  shorten: () => Promise<unknown>;
+}>;
+
+/**
+ * One fault after the other under three workers, with a second trigger that wants none: the size is held through each, it
+ * is known again by itself, and in the end it follows the queue again. Judged by all invariants.
+ */
+export async function heldThroughAll({ source, trigger, faults, shorten }: ElsewhereScenario): Promise<void> {
+  const backlog = pool("backlog", { kind: "elsewhere", waitingPerReplica: 1, also: true, trigger });
+  await using stage = await setStage({ pools: [backlog, calm], elsewhere: source });
+  await stage.settles("calm", 1);
+  await stage.settles("backlog", 3);
+  for (const { name, sees, outage = true, begin, end } of faults) {
+    const scope = sees === undefined ? { readable: true } : { outage: true };
+    await stage.fault({ fault: name, connection: "main", ...scope }, async () => {
+      await begin(stage);
+      await stage.sees("backlog", sees);
+      // An answer that makes no sense is known at once; a connection that is gone must be held through.
+      if (outage) await pause(longMs);
+      await end(stage);
+      await stage.sees("backlog", undefined);
+    });
+    await stage.settles("backlog", 3);
+  }
+  await shorten();
+  await stage.settles("backlog", 1);
+  const verdict = await stage.judge();
+  for (const { name } of faults) heldDuring(verdict, name, ["backlog"]);
+}
+
+/** What a proxy makes of any service. */
+export const networkFaults: readonly Fault[] = [
+  {
+    name: "refused",
+    sees: "unreachable",
+    async begin({ proxy }) {
+      await proxy.set({ kind: "refuse" });
+      proxy.cut();
+    },
+    end: ({ proxy }) => proxy.set({ kind: "pass" }),
+  },
+  {
+    name: "silent",
+    sees: "timeout",
+    begin: ({ proxy }) => proxy.set({ kind: "hole" }),
+    end: ({ proxy }) => proxy.set({ kind: "pass" }),
+  },
+];
