@@ -6,10 +6,12 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { bullmq } from "./bullmq.ts";
 import type { Bench, Context } from "./context.ts";
 import { controller } from "./controller.ts";
 import { decisions } from "./decide.ts";
 import { digits, markdown, type Table } from "./figures.ts";
+import { freshness } from "./freshness.ts";
 import { kube } from "./kube.ts";
 import { latency } from "./latency.ts";
 import { churn, memory } from "./memory.ts";
@@ -27,7 +29,9 @@ const benches: Readonly<Record<string, Bench>> = {
   churn,
   kube,
   controller,
+  bullmq,
   rabbitmq: rabbit,
+  freshness,
   pubsub,
   sql,
 };
