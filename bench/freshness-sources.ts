@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { createClient } from "@redis/client";
 import { Queue } from "bullmq";
 import type { AnyBroker, AnyScaler } from "../src/core/contract.ts";
 import { startScaler } from "../test/support/external-scaler.ts";
@@ -31,9 +32,10 @@ export async function startSources(undo: AsyncDisposableStack, say: (line: strin
 
 async function ofRedis(undo: AsyncDisposableStack): Promise<readonly FreshSource[]> {
   const redis = undo.use(await startRedis());
-  const queue = new Queue("fresh", { connection: { host: "127.0.0.1", port: redis.port } });
-  undo.defer(() => queue.close());
-  await queue.waitUntilReady();
+  const client = createClient({ url: redis.url }).on("error", () => {});
+  await client.connect();
+  undo.defer(() => client.destroy());
+  const queue = new Queue("fresh", { connection: client as never });
   const on = { broker: "redis", settings: { url: redis.url } } as const;
   return [
     {

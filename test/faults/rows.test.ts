@@ -63,7 +63,9 @@ const rows: Readonly<Record<number, string>> = {
 
 /** Rows that titles of tests name: `(row 3)`, `(rows 3, 12)`. */
 function tried(): ReadonlySet<number> {
-  const texts = globSync(join(import.meta.dirname, "*.test.ts")).map((file) => readFileSync(file, "utf8"));
+  const texts = globSync([".", "../slow"].map((folder) => join(import.meta.dirname, folder, "*.test.ts"))).map((file) =>
+    readFileSync(file, "utf8"),
+  );
   const named = texts.flatMap((text) =>
     [...text.matchAll(/\btest\(\s*["`].*\(rows? ([\d, ]+)\)["`]/g)].map(([, list = ""]) => list),
   );
