@@ -8,7 +8,7 @@ import { addressOf, describe, type SqlKind, type SqlSettings, sqlSettings } from
 const kind: SqlKind = { type: "postgresql", title: "PostgreSQL", schemes: ["postgresql", "postgres"], port: 5432 };
 
 /**
- * PostgreSQL 12 or newer, or what speaks its protocol. One connection for all triggers, which reads in transactions that
+ * PostgreSQL 12 or newer. One connection for all triggers, which reads in transactions that
  * are read-only, each statement for a bounded time. The user needs to connect, and to SELECT what the queries read. Behind
  * PgBouncer in transaction mode there is polling only: LISTEN needs a session.
  */

@@ -9,7 +9,7 @@ export type SqlAnswer = Readonly<
       rows: readonly Row[];
       /** Changes when the server, or the way to it, does. */
       epoch: string;
-      /** When it was asked, monotonic ms. */
+      /** When its transaction began, monotonic ms: nothing in it is older. */
       askedAt: number;
     }
   | { problem: Problem }

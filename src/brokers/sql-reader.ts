@@ -29,6 +29,11 @@ const readingMs = 1600;
 /** With less time than this no query is begun. */
 const leastMs = 50;
 
+/** After this time the next query is in a transaction of its own. */
+const transactionMs = 200;
+
+type Begun = Readonly<{ epoch: string; askedAt: number }>;
+
 const timeout = (message: string): SqlAnswer => ({ problem: { kind: "timeout", message } });
 const noTime = timeout("other queries on this connection left no time for this one");
 
@@ -54,8 +59,7 @@ export function createAsk(link: SqlLink, statementMs: number): Ask {
     return undefined;
   };
 
-  const answerOf = async ({ text }: Task, epoch: string, limitMs: number): Promise<SqlAnswer> => {
-    const askedAt = monotonicMs();
+  const answerOf = async ({ text }: Task, { epoch, askedAt }: Begun, limitMs: number): Promise<SqlAnswer> => {
     try {
       const rows = await link.query(text);
       slow.delete(text);
@@ -69,21 +73,25 @@ export function createAsk(link: SqlLink, statementMs: number): Ask {
     }
   };
 
-  /** Every transaction ends before a reading would: others may ask meanwhile, and never wait for its end. */
+  /** What a transaction tells is as it was when it began (all of it in MySQL, the time in PostgreSQL): so it is short. */
   const pump = async () => {
-    for (let first = next(); first; first = next()) {
-      const epoch = await link.begin(statementMs);
+    let task = next();
+    while (task) {
+      const askedAt = monotonicMs();
+      const begun = { askedAt, epoch: await link.begin(statementMs) };
       let limitMs = statementMs;
-      for (let task: Task | undefined = first; task; task = next()) {
+      do {
         const mayTake = Math.min(statementMs, Math.max(leastMs, Math.floor(task.until - monotonicMs())));
         if (mayTake !== limitMs) await link.limit(mayTake);
         limitMs = mayTake;
-        const answer = await answerOf(task, epoch, limitMs);
+        const answer = await answerOf(task, begun, limitMs);
         task.settle(answer);
-        if (!("problem" in answer)) continue;
-        await link.recover();
-        limitMs = statementMs;
-      }
+        if ("problem" in answer) {
+          await link.recover();
+          limitMs = statementMs;
+        }
+        task = next();
+      } while (task && monotonicMs() - askedAt < transactionMs);
       await link.end();
     }
   };

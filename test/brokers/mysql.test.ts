@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { monotonicMs } from "../../src/brokers/clock.ts";
 import { mysqlBroker } from "../../src/brokers/mysql.ts";
 import type { SqlAnswer, SqlReader } from "../../src/brokers/sql-client.ts";
 import type { Problem, Session } from "../../src/core/contract.ts";
@@ -54,6 +55,18 @@ describe("MariaDB", { skip }, () => {
     );
     assert.deepEqual(said(late), { kind: "timeout", message: "the query took longer than 300 ms" });
     assert.deepEqual(said(good), [{ n: "9007199254740993" }], "larger than a number can be");
+  });
+
+  it("never passes old rows off as new ones, though one transaction sees nothing that comes after it began", async () => {
+    await using session = await open();
+    const before = ask(session, "SELECT COUNT(*) AS n, SLEEP(0.3) AS s FROM jobs LIMIT 1", "SELECT 1 + COUNT(*) AS n FROM jobs");
+    await server.sql("INSERT INTO jobs VALUES (3)");
+    const insertedAt = monotonicMs();
+    const [after] = await ask(session, "SELECT COUNT(*) AS n FROM jobs");
+    assert.ok(after && "rows" in after);
+    assert.ok(after.rows[0]?.["n"] === 3 || after.askedAt < insertedAt, JSON.stringify(after));
+    await before;
+    await server.sql("DELETE FROM jobs WHERE n = 3");
   });
 
   it("turns a wrong password away without a word of it", async () => {
