@@ -30,7 +30,7 @@ async function layOut(name: string, broker: string): Promise<boolean> {
   const text = await readFile(list, "utf8");
   const listed = text
     .replace(/^import type .*\n/, (line) => `${line}import { ${name} } from "./${name}.ts";\n`)
-    .replace(/\];\n$/, `, ${name}];\n`);
+    .replace(/,?\s*\];\n$/, `, ${name}];\n`);
   await writeFile(list, listed);
   console.log(`put it into scalers/index.ts`);
   const signal = new AbortController().signal;

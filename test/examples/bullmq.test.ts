@@ -26,7 +26,9 @@ describe("the example of BullMQ", { timeout: 600_000 }, () => {
     await symlink(join(root, "node_modules"), join(house.folder, "node_modules"));
     const document = (await readFile(join(example, "worktide.yaml"), "utf8"))
       .replace("name: bullmq-mails", `name: ${name}`)
-      .replace("command: [node, ", `command: ["${process.execPath}", `);
+      .replace("command: [node, ", `command: ["${process.execPath}", `)
+      .replace("cooldown: 5s", "cooldown: 0s") // what a test need not wait for
+      .replace("stabilizationWindowSeconds: 5", "stabilizationWindowSeconds: 0");
     await house.write(document);
     const outbox = join(house.folder, "outbox");
     const env = { REDIS_URL: house.redis.url, SHOP_OUTBOX: outbox };
@@ -37,7 +39,7 @@ describe("the example of BullMQ", { timeout: 600_000 }, () => {
 
     const life = await house.run([], env);
     assert.deepEqual(house.alive(name), []);
-    await send("11", "--seconds", "2");
+    await send("11", "--seconds", "1");
     await send("1", "--seconds", "0.1", "--failures", "2");
     let most = 0;
     await waitFor(

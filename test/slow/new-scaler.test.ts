@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 
-const root = path.join(import.meta.dirname, "..");
+const root = path.join(import.meta.dirname, "..", "..");
 /** What a checkout has, and what grows in it. */
 const left = new Set(["node_modules", ".git", "dist", ".worktide"].map((name) => path.join(root, name)));
 
