@@ -11,6 +11,13 @@ export const replicas = z
     min: size().default(0).describe("Fewest replicas while there is anything to do. Example: `2`."),
     max: size().describe("Most replicas, ever. Example: `50`."),
     idle: size().optional().describe("Replicas while nothing is active; at most `min`. Default: `min`. Example: `0`."),
+    hardMax: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Whether workers that are leaving count towards `max` too: for what bears no more at once, such as a database. The pool then " +
+          "grows only as they end. Example: `true`.",
+      ),
   })
   .superRefine(({ min, max, idle }, context) => {
     if (min > max) complain(context, "min-above-max", ["min"], `must not be above \`max\`, which is ${max}`);

@@ -49,7 +49,7 @@ function formulaOf({ formula, triggers }: ScaledWorkerSpec): Pick<Rules, "formul
 
 /** What `decide` needs to know. @param triggers As resolved, in the order of the spec. */
 export function rulesOf(spec: ScaledWorkerSpec, triggers: readonly Trigger[], pause: Rules["pause"]): Rules {
-  const { min, max, idle } = spec.replicas;
+  const { min, max, idle, hardMax } = spec.replicas;
   const rules = spec.triggers.map(
     ({ name, goal, activation }, index): TriggerRule => ({
       name,
@@ -60,7 +60,7 @@ export function rulesOf(spec: ScaledWorkerSpec, triggers: readonly Trigger[], pa
   );
   return {
     generation: 1,
-    replicas: { min, max, idle: idle ?? min },
+    replicas: { min, max, idle: idle ?? min, ...(hardMax && { hardMax }) },
     triggers: rules,
     ...formulaOf(spec),
     concurrency: spec.concurrency,

@@ -21,6 +21,18 @@ export function clamp(size: number, facts: Facts): Ruling | undefined {
   return undefined;
 }
 
+/**
+ * Where the maximum is hard (a database, a licence), whoever is leaving counts too, so a pool grows only as far as they
+ * leave room; it never shrinks for that. Between our write and its first sight those to go are still among the existing.
+ */
+export function hardMaximum(size: number, { situation: { rules, pool }, current }: Facts): Ruling | undefined {
+  const { max, hardMax } = rules.replicas;
+  const leaving = Math.max(pool.leaving, pool.existing + pool.leaving - current);
+  const most = Math.max(current, max - leaving);
+  if (!hardMax || size <= most) return undefined;
+  return ruled("clamp", size, most, "AtMaximum", `${leaving} still leaving count towards the maximum of ${max}`);
+}
+
 /** A direction that is paused holds still, whatever the other rules say. */
 export function pause(size: number, facts: Facts): Ruling | undefined {
   const held = facts.situation.rules.pause;

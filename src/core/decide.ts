@@ -1,7 +1,7 @@
 import { activation } from "./activation.ts";
 import { behavior, earliest } from "./behavior.ts";
 import { busyFloor, type Hands, handsOf, namesMember } from "./busy.ts";
-import { aboveMaximum, clamp, pause, targetLimit } from "./clamp.ts";
+import { aboveMaximum, clamp, hardMaximum, pause, targetLimit } from "./clamp.ts";
 import { cooldown } from "./cooldown.ts";
 import type { Decision, Situation, Step } from "./decision.ts";
 import { type Facts, factsOf, type Rule } from "./facts.ts";
@@ -32,7 +32,7 @@ export function decide(given: Situation): { decision: Decision; memory: Memory }
   const named = past.named === true || namesMember(situation);
   const hands = handsOf(situation, facts.triggers, named);
   const all = { ...facts, log, hands, situation: { ...situation, memory: past } };
-  const held = run([busyFloor, behavior, cooldown, zeroProof, newEpoch, clamp, pause, targetLimit], wish.size, all);
+  const held = run([busyFloor, behavior, cooldown, zeroProof, newEpoch, clamp, hardMaximum, pause, targetLimit], wish.size, all);
   const { active: _, ...kept } = past;
   const memory: Memory = {
     ...kept,

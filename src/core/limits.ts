@@ -19,7 +19,10 @@ export function withinLimits(situation: Situation): Situation {
   if (because === rules.replicas.because) return situation;
   const min = Math.min(rules.replicas.min, max);
   const idle = Math.min(rules.replicas.idle, min);
-  return { ...situation, rules: { ...rules, replicas: { min, max, idle, ...(because !== undefined && { because }) } } };
+  return {
+    ...situation,
+    rules: { ...rules, replicas: { ...rules.replicas, min, max, idle, ...(because !== undefined && { because }) } },
+  };
 }
 
 function atMostOf(reading: Reading): number | undefined {

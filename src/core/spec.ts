@@ -35,7 +35,15 @@ export type Direction = Readonly<{
 export type Rules = Readonly<{
   /** Grows with each change of the spec. */
   generation: number;
-  replicas: Readonly<{ min: number; max: number; idle: number /** Why {@link max} is lower than declared. */; because?: string }>;
+  replicas: Readonly<{
+    min: number;
+    max: number;
+    idle: number;
+    /** Those who are leaving count towards {@link max} too. */
+    hardMax?: boolean;
+    /** Why {@link max} is lower than declared. */
+    because?: string;
+  }>;
   triggers: readonly TriggerRule[];
   /** In place of the largest of what the triggers want. */
   formula?: Formula;

@@ -30,6 +30,7 @@ export const goal: fc.Arbitrary<Goal> = fc.oneof(
 export const anyRules: fc.Arbitrary<Rules> = fc
   .record({
     sizes: fc.tuple(fc.nat(5), fc.nat(20), fc.nat(5)),
+    hardMax: fc.boolean(),
     triggers: fc.array(
       fc.record({ goal, activation: fc.constantFrom(0, 0, 3), intervalMs: fc.constantFrom(1000, 1000, 30_000) }),
       { minLength: 1, maxLength: 3 },
@@ -46,10 +47,10 @@ export const anyRules: fc.Arbitrary<Rules> = fc
       },
     ),
   })
-  .map(({ sizes: [min, more, idle], triggers, fallback, pause, ...rest }) => ({
+  .map(({ sizes: [min, more, idle], hardMax, triggers, fallback, pause, ...rest }) => ({
     ...rest,
     generation: 1,
-    replicas: { min, max: min + more, idle: Math.min(idle, min) },
+    replicas: { min, max: min + more, idle: Math.min(idle, min), ...(hardMax && { hardMax }) },
     triggers: triggers.map((trigger, index) => ({ ...trigger, name: `t${index}` })),
     staleAfterMs: 60_000,
     mode: "Scale" as const,

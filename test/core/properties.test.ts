@@ -61,7 +61,16 @@ test("every size is a whole number within the bounds, unless a rule keeps what i
     assert.ok(Number.isSafeInteger(to) && to >= 0);
     assert.ok(to <= Math.max(rules.replicas.max, from));
     if (from > rules.replicas.max) assert.ok(to <= from);
-    if (rules.pause === undefined) assert.ok(to >= Math.min(rules.replicas.idle, ceilingOf(situation)));
+    if (mayGrow(rules)) assert.ok(to >= Math.min(rules.replicas.idle, ceilingOf(situation)));
+  });
+});
+
+/** Neither a pause nor those who are leaving may hold it below a bound. */
+const mayGrow = ({ pause, replicas }: Rules): boolean => pause === undefined && replicas.hardMax !== true;
+
+test("a hard maximum leaves room for those who are leaving", () => {
+  always(({ situation: { rules, pool }, decision: { from, to } }) => {
+    if (rules.replicas.hardMax) assert.ok(to <= Math.max(from, rules.replicas.max - pool.leaving));
   });
 });
 
@@ -75,7 +84,7 @@ test("while a known trigger is active, the minimum is kept", () => {
   always(({ situation, decision: { to, triggers } }) => {
     const { rules } = situation;
     const active = triggers.some((trigger) => trigger.state === "known" && trigger.active);
-    if (active && rules.pause === undefined) assert.ok(to >= Math.min(rules.replicas.min, ceilingOf(situation)));
+    if (active && mayGrow(rules)) assert.ok(to >= Math.min(rules.replicas.min, ceilingOf(situation)));
   });
 });
 

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import type { Observation } from "../../src/core/contract.ts";
 import { decide } from "../../src/core/decide.ts";
 import { emptyMemory, type Memory } from "../../src/core/memory.ts";
-import type { Rules } from "../../src/core/spec.ts";
+import type { Pool, Rules } from "../../src/core/spec.ts";
 import { failed, noon, pool, rules, seen, situation, trigger } from "./situation.ts";
 
 /** Plays observations at their seconds upon a pool that keeps its size unless `apply`. */
@@ -306,6 +306,20 @@ describe("bounds", () => {
     const decision = out(20, seen({ waiting: 1, running: 14 }));
     assert.equal(decision.to, 14);
     assert.equal(decision.reason, "WorkersBusy");
+  });
+  test("a hard maximum counts those who are leaving, told so or not seen yet, and lets the pool grow as they end", () => {
+    const hard = rules({ replicas: { min: 0, max: 10, idle: 0, hardMax: true } });
+    const to = (wanted: number, changes: Partial<Pool>, by = hard) =>
+      decide(
+        situation({ rules: by, pool: pool(wanted, changes), observations: [seen({ waiting: 5000 })], memory: { uid: "p1" } }),
+      ).decision;
+    assert.equal(to(2, { leaving: 6 }).to, 4);
+    assert.match(to(2, { leaving: 6 }).steps.at(-1)?.message ?? "", /6 still leaving count towards the maximum of 10/);
+    assert.equal(to(2, { existing: 9 }).to, 3, "seven of nine are about to go");
+    assert.equal(to(2, { leaving: 9 }).to, 2, "nobody goes for that");
+    assert.equal(to(4, { existing: 1, leaving: 3 }).to, 7, "three come, three leave");
+    assert.equal(to(2, { leaving: 0 }).to, 10);
+    assert.equal(to(2, { leaving: 6 }, rules({ replicas: { min: 0, max: 10, idle: 0 } })).to, 10);
   });
   test("above the maximum it never grows", () => assert.equal(out(20, seen({ waiting: 5000, running: 20 })).to, 20));
 });

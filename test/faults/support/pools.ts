@@ -11,6 +11,7 @@ export type Pool = Readonly<{
   connection: "main" | "steady";
   min: number;
   max: number;
+  hardMax?: true;
   waitingPerReplica: number;
   everyMs: number;
   cooldownMs: number;
@@ -117,29 +118,34 @@ export function documents(
             logs: "Discard",
           },
         },
-        replicas: { min: one.min, max: one.max },
-        triggers: [
-          {
-            name: one.name,
-            connection: one.connection,
-            ...(one.trigger ?? defaultTrigger(one)),
-            goal: { waitingPerReplica: one.waitingPerReplica },
-            every: `${one.everyMs}ms`,
-          },
-          ...(one.also ? [second(one)] : []),
-        ],
-        scaleDown: { protect: protectOf(one), cooldown: `${one.cooldownMs}ms` },
-        behavior: { scaleDown: { stabilizationWindowSeconds: one.downWindowS } },
-        // Shorter than the faults last: what was known before them must not be all that holds the size.
-        staleAfter: "2s",
-        mode: one.mode,
-        ...(one.fallback && { fallback: one.fallback }),
-        ...(one.pause && { pause: one.pause }),
+        ...rulesFields(one),
       },
     })),
   ];
   return all.map((document) => JSON.stringify(document, null, 2)).join("\n---\n");
 }
+
+/** The spec of a ScaledWorker but its target. */
+export const rulesFields = (one: Pool): object => ({
+  replicas: { min: one.min, max: one.max, ...(one.hardMax && { hardMax: true }) },
+  triggers: [
+    {
+      name: one.name,
+      connection: one.connection,
+      ...(one.trigger ?? defaultTrigger(one)),
+      goal: { waitingPerReplica: one.waitingPerReplica },
+      every: `${one.everyMs}ms`,
+    },
+    ...(one.also ? [second(one)] : []),
+  ],
+  scaleDown: { protect: protectOf(one), cooldown: `${one.cooldownMs}ms` },
+  behavior: { scaleDown: { stabilizationWindowSeconds: one.downWindowS } },
+  // Shorter than the faults last: what was known before them must not be all that holds the size.
+  staleAfter: "2s",
+  mode: one.mode,
+  ...(one.fallback && { fallback: one.fallback }),
+  ...(one.pause && { pause: one.pause }),
+});
 
 const second = ({ name, waitingPerReplica, everyMs }: Pool) => ({
   name: alsoOf(name),
@@ -170,7 +176,7 @@ export function expectedOf(versions: readonly Pool[], before: Readonly<Record<nu
   const rules = versions.map(
     (one, index): Rules => ({
       generation: index + 1,
-      replicas: { min: one.min, max: one.max, idle: one.min },
+      replicas: { min: one.min, max: one.max, idle: one.min, ...(one.hardMax && { hardMax: true }) },
       triggers: [one.name, ...(one.also ? [alsoOf(one.name)] : [])].map((name) => ({
         name,
         goal: { kind: "waitingPerReplica", jobs: one.waitingPerReplica },
