@@ -1,5 +1,6 @@
 import { publishConnections } from "../cluster/connection-status.ts";
 import { type Declarations, followDeclarations } from "../cluster/declared.ts";
+import { removeOrphans } from "../cluster/job-orphans.ts";
 import { keepFinalizers } from "../cluster/restore.ts";
 import { openWebhook } from "../cluster/webhook.ts";
 import type { ControllerConfig } from "../config.ts";
@@ -35,6 +36,7 @@ export async function startController(options: ClusterOptions, world: World): Pr
   stack.defer(tellOnChange(parts));
   stack.defer(tellOnLeading(parts, log));
   stack.use(finalizersOf(parts));
+  stack.use(orphansOf(parts, config));
   stack.use(connectionsOf(parts, world));
   const end = stack.move();
   void Promise.all([watches.workers.synced, watches.connections.synced, watches.clusterConnections?.synced]).then(() => {
@@ -82,6 +84,11 @@ function finalizersOf({ kube, watches, targets, lease, publisher }: Parts): Asyn
     mayWrite: () => lease.isLeader(),
     gaveUp: (key, reason) => publisher.notice(key, { reason: "NotRestored", message: `its target keeps its size: ${reason}` }),
   });
+}
+
+function orphansOf({ kube, watches, lease, house }: Parts, { namespaces }: ControllerConfig): AsyncDisposable {
+  const { failed } = house;
+  return removeOrphans({ ...{ kube, namespaces, failed }, workers: watches.workers, mayWrite: () => lease.isLeader() });
 }
 
 function connectionsOf(parts: Parts, { now }: World): Disposable {

@@ -1,4 +1,3 @@
-import { apiVersion } from "../api/meta.ts";
 import type { JobTarget, ScaledWorker } from "../api/resolve.ts";
 import type { ScaledWorkerStatus } from "../api/status.ts";
 import type { Fence, Kube } from "../kube/kube.ts";
@@ -70,7 +69,7 @@ export function createTargets(house: TargetsHouse): Targets {
   };
 
   const openJobs = ({ namespace, name, uid = "" }: ScaledWorker, target: JobTarget) =>
-    createJobTarget({ target, owner: { apiVersion, namespace, name, uid }, kube, watches, fence, failed: house.failed });
+    createJobTarget({ target, owner: { namespace, name, uid }, kube, watches, fence, failed: house.failed });
 
   const openTarget = (worker: ScaledWorker): Target => {
     const { target } = worker;

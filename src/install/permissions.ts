@@ -101,8 +101,8 @@ export const permissions: readonly Permission[] = [
     group: "batch",
     resources: ["jobs"],
     verbs: [...read, "create", "delete"],
-    why: "Makes the Jobs of a `job` target, and removes finished ones past the history limits.",
-    code: ["src/targets/watches.ts", "src/targets/job-make.ts"],
+    why: "Makes the Jobs of a `job` target, and removes finished ones past the history limits or of a ScaledWorker that is gone.",
+    code: ["src/targets/watches.ts", "src/targets/job-make.ts", "src/cluster/job-orphans.ts"],
   },
   {
     reach: "watched",

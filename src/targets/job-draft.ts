@@ -4,7 +4,7 @@ import type { Draft } from "../kube/kube.ts";
 import { templateLabel, workerLabel } from "./job-object.ts";
 
 /** The ScaledWorker that Jobs are made for. */
-export type JobOwner = Readonly<{ apiVersion: string; namespace: string; name: string; uid: string }>;
+export type JobOwner = Readonly<{ namespace: string; name: string; uid: string }>;
 
 /**
  * One place for a Job, and how many Jobs have had it: the name of a Job follows from both, so that a Job which is asked
@@ -25,6 +25,9 @@ export function slotOf(name: string): Slot | undefined {
   return slot === undefined || turn === undefined ? undefined : { slot: Number(slot), turn: Number(turn) };
 }
 
+/** The value of the label by which a Job of this ScaledWorker is known. */
+export const instanceOf = (worker: string): string => shortened(worker, longest);
+
 /** The name as it is where it fits; else its beginning and a digest of the whole. */
 export function shortened(name: string, most: number): string {
   if (name.length <= most) return name;
@@ -32,10 +35,11 @@ export function shortened(name: string, most: number): string {
   return `${name.slice(0, most - 9).replace(/[-.]+$/, "")}-${digest}`;
 }
 
-/** One Job, as it is sent. The ScaledWorker owns it: whoever deletes that deletes its Jobs. */
+/** One Job, as it is sent. */
 export function jobDraft(target: JobTarget, owner: JobOwner, slot: Slot): Draft & Readonly<{ spec: object }> {
   const { template, templateDigest } = target;
-  const instance = shortened(owner.name, longest);
+  const { namespace, name } = owner;
+  const instance = instanceOf(name);
   const common = {
     "app.kubernetes.io/name": instance,
     "app.kubernetes.io/instance": instance,
@@ -44,7 +48,6 @@ export function jobDraft(target: JobTarget, owner: JobOwner, slot: Slot): Draft 
   };
   const ours = { "app.kubernetes.io/managed-by": "worktide", [workerLabel]: instance, [templateLabel]: templateDigest };
   const pod = template.spec["template"] as Readonly<{ metadata?: Readonly<{ labels?: object }> }>;
-  const { apiVersion, namespace, name, uid } = owner;
   return {
     apiVersion: "batch/v1",
     kind: "Job",
@@ -53,7 +56,6 @@ export function jobDraft(target: JobTarget, owner: JobOwner, slot: Slot): Draft 
       namespace,
       labels: { ...common, ...template.metadata.labels, ...ours },
       annotations: template.metadata.annotations,
-      ownerReferences: [{ apiVersion, kind: "ScaledWorker", name, uid, controller: true }],
     },
     spec: {
       ...template.spec,

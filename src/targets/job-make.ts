@@ -1,7 +1,7 @@
 import type { JobTarget } from "../api/resolve.ts";
 import { type Fence, isKubeError, type Kube, KubeError, type KubeObject } from "../kube/kube.ts";
-import { type JobOwner, jobDraft, jobName, type Slot } from "./job-draft.ts";
-import { type JobObject, slimJob } from "./job-object.ts";
+import { instanceOf, type JobOwner, jobDraft, jobName, type Slot } from "./job-draft.ts";
+import { type JobObject, ownerKey, slimJob } from "./job-object.ts";
 import { jobKind } from "./watches.ts";
 
 /** So many requests at once: the API server has others to serve. */
@@ -20,7 +20,8 @@ export type JobMaker = Readonly<{
 }>;
 
 export function createJobMaker(kube: Kube, target: JobTarget, owner: JobOwner, fence: Fence | undefined): JobMaker {
-  const { namespace, uid } = owner;
+  const { namespace } = owner;
+  const mine = ownerKey(namespace, instanceOf(owner.name));
   const fenced = fence === undefined ? {} : { fence };
 
   /**
@@ -37,7 +38,7 @@ export function createJobMaker(kube: Kube, target: JobTarget, owner: JobOwner, f
       if (cause.reason !== "AlreadyExists") throw cause;
     }
     const there = await find(jobName(owner.name, { slot, turn }));
-    if (there?.owner === uid && there.state === "open" && !there.leaving) return there;
+    if (there?.owner === mine && there.state === "open" && !there.leaving) return there;
     return makeOne({ slot, turn: turn + 1 }, left - 1);
   }
 

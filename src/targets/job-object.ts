@@ -6,7 +6,7 @@ export type JobObject = Readonly<{
   uid: string;
   name: string;
   resourceVersion: string;
-  /** uid of the ScaledWorker that it was made for. */
+  /** Of the ScaledWorker that it was made for: see {@link ownerKey}. */
   owner?: string;
   /** Digest of the template that it was made from. */
   template?: string;
@@ -43,6 +43,12 @@ type Job = Readonly<{
 export const workerLabel = "worktide.dev/scaled-worker";
 export const templateLabel = "worktide.dev/template";
 
+/**
+ * Whose a Job is follows from its namespace and this label, not from an owner reference: the garbage collector would end
+ * what runs together with the ScaledWorker. One that is made again under its name has the Jobs of the one before.
+ */
+export const ownerKey = (namespace: string, label: string): string => `${namespace}/${label}`;
+
 /** Cuts a Job down to what is used of it. */
 export function slimJob(object: object): JobObject {
   const { metadata, status = {} } = object as Job;
@@ -51,7 +57,8 @@ export function slimJob(object: object): JobObject {
   const failed = held("Failed", "FailureTarget");
   const succeeded = held("Complete", "SuccessCriteriaMet");
   const end = failed ?? succeeded;
-  const owner = metadata.ownerReferences?.find(({ kind }) => kind === "ScaledWorker")?.uid;
+  const worker = metadata.labels?.[workerLabel];
+  const owner = worker === undefined ? undefined : ownerKey(metadata.namespace ?? "", worker);
   const template = metadata.labels?.[templateLabel];
   return {
     uid: metadata.uid,

@@ -3,10 +3,10 @@ import type { Pool } from "../core/spec.ts";
 import { plural } from "../core/words.ts";
 import { type Fence, isKubeError, type Kube } from "../kube/kube.ts";
 import { createJobCleaner } from "./job-clean.ts";
-import { type JobOwner, type Slot, shortened, slotOf } from "./job-draft.ts";
+import { instanceOf, type JobOwner, type Slot, slotOf } from "./job-draft.ts";
 import { countEnds, noStreak, opensAt, type Streak } from "./job-failures.ts";
 import { createJobMaker } from "./job-make.ts";
-import { type JobObject, workerLabel } from "./job-object.ts";
+import { type JobObject, ownerKey, workerLabel } from "./job-object.ts";
 import { failingPods, placementEnds, stayingOf } from "./scale-pool.ts";
 import { type Applied, type Change, lasting, type Target, type TargetTrouble } from "./target.ts";
 import { createTeller } from "./teller.ts";
@@ -36,17 +36,18 @@ export function createJobTarget(options: JobTargetOptions): Target {
   const { target, owner, kube, watches, fence, failed } = options;
   const { clock } = watches;
   const jobs = watches.jobs();
+  const instance = instanceOf(owner.name);
+  const mine = ownerKey(owner.namespace, instance);
   const teller = createTeller(() => [pool(), findTrouble()]);
   const pool = teller.kept(look);
   const maker = createJobMaker(kube, target, owner, fence);
   const cleaner = createJobCleaner({
     target,
-    jobs: () => jobs.of(owner.uid),
+    jobs: () => jobs.of(mine),
     remove: maker.remove,
     mayWrite: () => fence?.() !== 0,
     failed: (cause) => failed(`removing Jobs of ${owner.namespace}/${owner.name}`, cause),
   });
-  const instance = shortened(owner.name, 63);
   const everyone = watches.pods(owner.namespace);
   const podSet = everyone.follow(owner.namespace, [{ key: workerLabel, operator: "In", values: [instance] }], teller.changed);
   /** Made by us, and not shown by the watch yet. */
@@ -59,13 +60,13 @@ export function createJobTarget(options: JobTargetOptions): Target {
   let changedAt = clock();
   let troubled: TargetTrouble | undefined;
   let closed = false;
-  const stop = jobs.on(owner.uid, seen);
+  const stop = jobs.on(mine, seen);
   void jobs.list.synced.then(() => !closed && seen());
   if (jobs.list.isSynced()) seen();
 
   function seen(): void {
     const now = clock();
-    const all = jobs.of(owner.uid);
+    const all = jobs.of(mine);
     for (const { uid } of all) if (unseen.get(uid)) unseen.delete(uid);
     for (const [uid, { at }] of unseen) if (now - at > unseenMs) unseen.delete(uid);
     for (const { name } of all) {
@@ -84,7 +85,7 @@ export function createJobTarget(options: JobTargetOptions): Target {
   }
 
   function openJobs(): readonly JobObject[] {
-    const shown = jobs.of(owner.uid).filter(({ state, leaving }) => state === "open" && !leaving);
+    const shown = jobs.of(mine).filter(({ state, leaving }) => state === "open" && !leaving);
     return [...shown, ...[...unseen.values()].map(({ job }) => job)];
   }
 
@@ -103,7 +104,7 @@ export function createJobTarget(options: JobTargetOptions): Target {
       wanted: open.length,
       existing: open.length,
       ready: open.filter(({ begun }) => begun).length,
-      leaving: jobs.of(owner.uid).filter(({ state, leaving }) => state === "open" && leaving).length,
+      leaving: jobs.of(mine).filter(({ state, leaving }) => state === "open" && leaving).length,
       changedAt,
       removal: { who: "none", because: "Jobs run to their end" },
       ...(limit && { limit }),
@@ -155,7 +156,7 @@ export function createJobTarget(options: JobTargetOptions): Target {
 
   /** The lowest numbers that no Job has which has not ended. */
   function freeSlots(open: readonly JobObject[], count: number): readonly Slot[] {
-    const held = jobs.of(owner.uid).filter(({ state, leaving }) => state === "open" || leaving);
+    const held = jobs.of(mine).filter(({ state, leaving }) => state === "open" || leaving);
     const taken = new Set([...open, ...held].map(({ name }) => slotOf(name)?.slot));
     const free: Slot[] = [];
     for (let slot = 1; free.length < count; slot++) {

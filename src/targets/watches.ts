@@ -12,7 +12,7 @@ export type Dealt<Slim> = Readonly<{
   on(key: string, listener: () => void): () => void;
 }>;
 
-/** Jobs by the uid of the ScaledWorker that they were made for. */
+/** Jobs by the ScaledWorker that they were made for. */
 export type DealtJobs = Dealt<JobObject> & Readonly<{ of(owner: string): readonly JobObject[] }>;
 
 /** What targets see of the cluster. Every watch is opened when first used, and shared by all targets. */

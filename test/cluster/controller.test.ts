@@ -136,6 +136,49 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
     assert.equal(await house.replicas("mails"), 2);
   });
 
+  it("lets Jobs that run outlive their ScaledWorker, counts them for the next one of that name, and removes those that have ended", async () => {
+    await using house = await openClusterHouse(plane);
+    await house.connection("main");
+    const container = { name: "worker", image: "none", imagePullPolicy: "Never" };
+    const job = {
+      template: { spec: { backoffLimit: 0, template: { spec: { restartPolicy: "Never", containers: [container] } } } },
+    };
+    const declare = () => house.worker("mails", { target: { job } });
+    await declare();
+    await using _ = await house.start();
+    await house.push("mails", 4);
+    const jobs = `/apis/batch/v1/namespaces/${house.room}/jobs`;
+    type JobThing = { metadata: { name: string; uid: string; deletionTimestamp?: string } };
+    const list = async () => (await plane.request<{ items: JobThing[] }>("GET", jobs)).items;
+    const names = async () =>
+      (await list())
+        .map(({ metadata }) => metadata.name)
+        .toSorted()
+        .join();
+    await waitFor("two Jobs", async () => (await names()) === "mails-1-1,mails-2-1", waitMs);
+    const uids = (await list()).map(({ metadata }) => metadata.uid);
+    await plane.request("DELETE", `${house.ours}/scaledworkers/mails`);
+    await house.push("mails", 2);
+    await declare();
+    await waitFor("a third beside the two", async () => (await names()) === "mails-1-1,mails-2-1,mails-3-1", waitMs);
+    assert.deepEqual(
+      (await list()).slice(0, 2).map(({ metadata }) => metadata.uid),
+      uids,
+    );
+    await house.client.del("mails"); // what ends is not to be replaced
+    await house.reason("mails", "WorkersBusy");
+    const pods = `${house.core}/pods`;
+    const find = async () =>
+      (await plane.request<{ items: { metadata: { name: string; labels: Record<string, string> } }[] }>("GET", pods)).items.find(
+        ({ metadata }) => metadata.labels["job-name"] === "mails-1-1",
+      );
+    await waitFor("its pod", async () => (await find()) !== undefined, waitMs);
+    await plane.request("PATCH", `${pods}/${(await find())?.metadata.name}/status`, { status: { phase: "Succeeded" } });
+    await waitFor("its end", async () => /"type":"Complete"/.test(JSON.stringify(await list())), waitMs);
+    await plane.request("DELETE", `${house.ours}/scaledworkers/mails`);
+    await waitFor("the one that has ended to go alone", async () => (await names()) === "mails-2-1,mails-3-1", waitMs);
+  });
+
   it("gives the target the size back that it had, where that was asked for, and hangs at nothing", async () => {
     await using house = await openClusterHouse(plane);
     await house.deployment("mails", 1);

@@ -21,7 +21,7 @@ const target: JobTarget = {
   failedJobsHistoryLimit: 3,
   backoff: { afterFailures: 2, initialMs: 1000, maxMs: 5000 },
 };
-const owner = { apiVersion: "worktide.dev/v1alpha1", namespace: "shop", name: "mails", uid: "u1" };
+const owner = { namespace: "shop", name: "mails", uid: "u1" };
 
 describe("the name of a Job", () => {
   test("tells its slot and its turn, and no two are the same", () => {
@@ -46,7 +46,7 @@ describe("the name of a Job", () => {
   });
 });
 
-test("a Job carries the labels of its template and ours, and is owned by its ScaledWorker", () => {
+test("a Job carries the labels of its template and ours, and does not go with its ScaledWorker", () => {
   const { metadata, spec } = jobDraft(target, owner, { slot: 2, turn: 1 });
   const ours = {
     "app.kubernetes.io/instance": "mails",
@@ -60,8 +60,7 @@ test("a Job carries the labels of its template and ours, and is owned by its Sca
   const pod = (spec as { template: { metadata: object } }).template.metadata;
   assert.deepEqual(pod, { labels: { ...ours, tier: "a", "app.kubernetes.io/name": "mails" } });
   assert.equal((spec as { backoffLimit: number }).backoffLimit, 0);
-  const { apiVersion, name, uid } = owner;
-  assert.deepEqual(metadata.ownerReferences, [{ apiVersion, kind: "ScaledWorker", name, uid, controller: true }]);
+  assert.equal(metadata.ownerReferences, undefined);
   assert.deepEqual([metadata.name, metadata.namespace, metadata.annotations], ["mails-2-1", "shop", { note: "x" }]);
 });
 

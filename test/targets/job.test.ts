@@ -53,7 +53,7 @@ describe("Jobs as a target", { skip: await noControlPlane() }, () => {
     const jobs = `/apis/batch/v1/namespaces/${rig.room}/jobs`;
     const workers = `/apis/worktide.dev/v1alpha1/namespaces/${rig.room}/scaledworkers`;
     const { uid = "" } = (await plane.request("POST", workers, scaledWorker("mails"))).metadata;
-    const owner = { apiVersion: "worktide.dev/v1alpha1", namespace: rig.room, name: "mails", uid };
+    const owner = { namespace: rig.room, name: "mails", uid };
     const failures: unknown[] = [];
     const open = (more: Partial<JobTarget> = {}) => {
       const failed = (_: string, cause: unknown) => void failures.push(cause);
@@ -205,11 +205,22 @@ describe("Jobs as a target", { skip: await noControlPlane() }, () => {
     assert.equal(rig.target.pool()?.wanted, 0);
   });
 
-  it("go with their ScaledWorker", async () => {
+  it("outlive their ScaledWorker, and are those of the next one of that name", async () => {
     await using rig = await openJobs();
     await rig.target.apply(change(0, 2), never);
+    await rig.phase("mails-1-1", "Running");
+    for (const { metadata } of await rig.list()) assert.ok(!("ownerReferences" in metadata), "nobody collects it");
     await plane.request("DELETE", `${rig.workers}/mails`);
-    await waitFor("none left", async () => (await rig.list()).length === 0, waitMs);
-    await rig.existing(0);
+    await plane.request("POST", rig.workers, scaledWorker("mails"));
+    const next = createJobTarget({
+      ...{ target: jobTarget(), kube: rig.kube, watches: rig.openWatches(), failed: assert.fail },
+      owner: { ...rig.owner, uid: "another" },
+    });
+    await rig.known(next);
+    assert.equal(next.pool()?.existing, 2);
+    assert.notEqual(next.pool()?.uid, rig.target.pool()?.uid, "what was decided for the former one is forgotten");
+    assert.deepEqual(await next.apply(change(2, 3), never), { size: 3 });
+    assert.deepEqual(await rig.names(), ["mails-1-1", "mails-2-1", "mails-3-1"]);
+    await next[Symbol.asyncDispose]();
   });
 });
