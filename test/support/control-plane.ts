@@ -4,6 +4,7 @@ import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { freePort } from "../../src/services/free-port.ts";
 import { type Access, type Credentials, openAccess } from "./cluster/access.ts";
+import { auditFlags } from "./cluster/audit.ts";
 import { type Component, startComponent, watchdog } from "./cluster/component.ts";
 import { type FoundCluster, findCluster } from "./cluster/find.ts";
 import { apiserverFlags, controllerManagerFlags, etcdFlags, type Place } from "./cluster/flags.ts";
@@ -74,11 +75,12 @@ async function launch(
 ): Promise<ControlPlane> {
   const place = { dir, client: await freePort(), peer: await freePort(), api: await freePort() };
   const [token = ""] = await writeSecrets(dir, [admin]);
+  const audited = [...apiserverFlags(place), ...(await auditFlags(dir)), ...apiserverArgs];
   const start = (name: string, flags: readonly string[], ready: (signal: AbortSignal) => Promise<void>) =>
     startComponent({ name, dir, command: [path.join(bin, name), ...flags], ready });
   const [etcd, apiserver] = await Promise.all([
     start("etcd", etcdFlags(place), (signal) => until(`http://127.0.0.1:${place.client}/readyz`, signal)),
-    start("kube-apiserver", [...apiserverFlags(place), ...apiserverArgs], (signal) => apiserverReady(place, token, signal)),
+    start("kube-apiserver", audited, (signal) => apiserverReady(place, token, signal)),
   ]);
   const access = await openAccess(path.join(dir, "kubeconfig"), bin, await credentials(place, token));
   const flags = [...controllerManagerFlags, ...controllerManagerArgs];

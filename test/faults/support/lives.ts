@@ -59,7 +59,7 @@ export async function beginLives(options: StageOptions, house: House, notes: Not
     for (const { all, before } of versions) before[mine] = all.length - 1;
     const life = await live({
       run,
-      args: ["--file", file, "--state", join(house.dir, "state"), "--history", historyFile(run)],
+      args: ["run", "--file", file, "--state", join(house.dir, "state"), "--history", historyFile(run)],
       env: { WORKTIDE_TEST_PASSWORD: house.password, ...options.env },
       ...(spawned && { spawned }),
       said: (line) => note({ kind: "output", t: now(), source: "worktide", text: line }),

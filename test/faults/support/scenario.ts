@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import type { Line, LineOf } from "../../support/checker/lines.ts";
 import type { StageOptions } from "./house.ts";
 import { type Pool, pool } from "./pools.ts";
-import { type Stage, setStage, type Verdict } from "./stage.ts";
+import { type Stage, setStage } from "./stage.ts";
+import type { Verdict } from "./steps.ts";
 
 /** The pool beside: on a Redis that stays well, with work that never ends. It must not notice anything. */
 export const calm = pool("calm", { kind: "list", connection: "steady", waitingPerReplica: 10 });

@@ -19,7 +19,7 @@ const main = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
 
 export type LifeOptions = Readonly<{
   run: number;
-  /** Arguments after `run`. */
+  /** The command and its arguments. */
   args: readonly string[];
   env: Readonly<Record<string, string>>;
   said: (text: string) => void;
@@ -29,7 +29,7 @@ export type LifeOptions = Readonly<{
 
 /** Starts it and waits until its documents are in force; throws with what it said when it ends before that. */
 export async function live({ run, args, env, said: tell, spawned }: LifeOptions): Promise<Life> {
-  const child = spawn(process.execPath, [main, "run", ...args, "--listen", "127.0.0.1:0", "--log-format", "json"], {
+  const child = spawn(process.execPath, [main, ...args, "--listen", "127.0.0.1:0", "--log-format", "json"], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

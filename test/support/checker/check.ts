@@ -6,8 +6,9 @@ import type { Line, Plan, Violation } from "./lines.ts";
 import * as liveness from "./liveness.ts";
 import * as processes from "./processes.ts";
 import * as readings from "./readings.ts";
+import * as record from "./record.ts";
 
-/** Every invariant that local mode with Redis has, by its name. Those of Kubernetes and leases are not here. */
+/** Every invariant that local mode with Redis has, by its name. */
 export const invariants: Readonly<Record<string, (history: History) => Violation[]>> = {
   I1: readings.neverLowerOnUnknown,
   I2: readings.zeroNeedsProof,
@@ -33,10 +34,23 @@ export const invariants: Readonly<Record<string, (history: History) => Violation
   I29: processes.processesAreAccountedFor,
 };
 
+/** Those of a cluster, by its name: the API server's own record is the witness. */
+export const clusterInvariants: Readonly<Record<string, (history: History) => Violation[]>> = {
+  I5: record.oneWriterPerTerm,
+  I6: record.leaseCoversWrite,
+  I7: record.noLostUpdate,
+  I10: record.statusSaysSomethingNew,
+  I11: record.recordAgrees,
+  I14: record.readYourWrites,
+  I16: record.othersAreRespected,
+  I26: record.staleNeverLowers,
+  I30: record.leadershipIsHandedOver,
+};
+
 /** Judges a recorded history: everything in it that no run of Worktide may ever do, in the order of time. */
 export function check(lines: readonly Line[], plan: Plan): Violation[] {
   const history = historyOf(lines, plan);
-  return Object.values(invariants)
+  return [...Object.values(invariants), ...Object.values(clusterInvariants)]
     .flatMap((invariant) => invariant(history))
     .toSorted((a, b) => a.t - b.t);
 }

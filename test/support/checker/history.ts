@@ -35,8 +35,8 @@ export type History = Readonly<{
   writes(worker: string): readonly WriteLine[];
 }>;
 
-/** The pool that a member belongs to: ids are `<pool>-<n>-<4 hex>`. */
-export const poolOf = (member: string): string => member.replace(/-\d+-[0-9a-f]{4}$/, "");
+/** The pool that a member belongs to: ids are `<pool>-<n>-<4 hex>`, and of pods `<pool>-<hash>-<5>` or `<pool>-<ordinal>`. */
+export const poolOf = (member: string): string => member.replace(/-(\d+-[0-9a-f]{4}|[a-z0-9]{6,10}-[a-z0-9]{5}|\d+)$/, "");
 
 /** Jobs that a reading shows, of any state that a worker is for; undefined when it shows nothing at all. */
 export function jobsIn(read: ReadLine | undefined): number | undefined {
@@ -119,15 +119,19 @@ export function without(span: Span, holes: readonly Span[]): Span[] {
   return left;
 }
 
-/** When worktide was not up: before it was ready, and from an exit to the next readiness. */
+/** When no worktide was up: before one was ready, and from the exit of the last one to the next readiness. */
 export function downtimes(history: History): Span[] {
   const spans: Span[] = [];
+  const up = new Set<number>();
   let downSince: number | undefined = Number.NEGATIVE_INFINITY;
-  for (const line of history.of("proc")) {
-    if (line.event === "exit") downSince ??= line.t;
-    else if (downSince !== undefined) {
-      spans.push({ from: downSince, to: line.t });
+  for (const { event, run, t } of history.of("proc")) {
+    if (event === "ready") {
+      up.add(run);
+      if (downSince !== undefined) spans.push({ from: downSince, to: t });
       downSince = undefined;
+    } else {
+      up.delete(run);
+      if (up.size === 0) downSince ??= t;
     }
   }
   return downSince === undefined ? spans : [...spans, { from: downSince, to: Number.POSITIVE_INFINITY }];

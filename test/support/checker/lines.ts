@@ -71,7 +71,32 @@ export type SeenLine = Readonly<
     }
 >;
 
-export type Line = OwnLine | JobLine | FaultLine | SeenLine;
+/** What the API server recorded of one request about an object of the pools, or of the Lease: who, on what, and with which answer. */
+export type ApiLine = Readonly<{
+  kind: "api";
+  /** When the answer had gone. */
+  t: number;
+  /** When the request was there. */
+  receivedAt: number;
+  by: string;
+  verb: string;
+  what: "scale" | "lease" | "status" | "pod" | "job";
+  /** Of the object; a target has the name of its ScaledWorker. */
+  name: string;
+  code: number;
+  /** The version that it was decided on, and the one that it made. */
+  before?: string;
+  version?: string;
+  /** Of a size that was written. */
+  replicas?: number;
+  /** Of a Lease: who holds it ("": nobody), and which term it is. */
+  holder?: string;
+  term?: number;
+  /** Of a status: all but its times. */
+  meaning?: string;
+}>;
+
+export type Line = OwnLine | JobLine | FaultLine | SeenLine | ApiLine;
 /** The lines of one kind; unlike Extract it also finds those whose type lists several kinds. */
 export type LineOf<Kind extends Line["kind"]> = Line extends infer One
   ? One extends Line
@@ -144,6 +169,12 @@ export type Plan = Readonly<{
   constants?: Partial<Constants>;
   /** Secrets of this run: they must turn up nowhere. */
   canaries?: readonly string[];
+  /** In a cluster: pods outlive a controller, and one of several leads. */
+  cluster?: Readonly<{
+    leaseMs: number;
+    /** The account that each run speaks to the API server as. */
+    users: Readonly<Record<number, string>>;
+  }>;
 }>;
 
 export type Violation = Readonly<{
@@ -157,17 +188,17 @@ const jobKinds = new Set(["job.start", "job.end", "job.killed"]);
 
 /**
  * Parses JSON lines of one recorder: worktide's own history, or a journal of workers. Names lose the namespace that all
- * have who name none. A last line that was cut off by a kill is left out; any other bad
+ * have who name none (`default`, or the one that is given). A last line that was cut off by a kill is left out; any other bad
  * line throws.
  */
-export function parseLines(text: string, run = 0): Line[] {
+export function parseLines(text: string, run = 0, namespace = "default"): Line[] {
   const rows = text.split("\n").filter((row) => row !== "");
   return rows.flatMap((row, index) => {
     try {
       const line = JSON.parse(row) as Line;
       if (jobKinds.has(line.kind)) return [{ ...line, t: Number(line.t) / 1e6 } as Line];
       const own = line as HistoryLine;
-      const local = (name: string) => name.replace(/^default\//, "");
+      const local = (name: string) => (name.startsWith(`${namespace}/`) ? name.slice(namespace.length + 1) : name);
       if (own.kind === "read") return [{ ...own, worker: local(own.worker), connection: local(own.connection), run }];
       return [{ ...own, worker: local(own.worker), run }];
     } catch (error) {
