@@ -63,14 +63,18 @@ function resized(situation: Situation, to: number): Situation {
   return { ...situation, memory, pool: { ...pool, wanted: to, existing: to, ready: to, leaving: 0 } };
 }
 
+/** No queue holds more, and halving the distance between larger numbers comes to no end: not all of them exist. */
+const mostJobs = 1e12;
+
 /** The least backlog that brings a larger size. */
 function larger(situation: Situation, varied: number, size: number): Bound | undefined {
   const present = waitingOf(situation, varied);
+  if (present > mostJobs) return undefined;
   const grows = (jobs: number) => settled(situation, waiting(varied, jobs), "first").to > size;
   let high = Math.max(1, present * 2);
   while (!grows(high)) {
     high *= 4;
-    if (high > 1e12) return undefined;
+    if (high > mostJobs) return undefined;
   }
   let low = present;
   if (grows(low)) return undefined;
@@ -87,7 +91,7 @@ function smaller(situation: Situation, varied: number, size: number): Bound | un
   const shrinks = (jobs: number) => settled(situation, waiting(varied, jobs), "first").to < size;
   let low = 1;
   let high = waitingOf(situation, varied) + 1;
-  if (high <= low || !shrinks(low)) return undefined;
+  if (high <= low || high > mostJobs || !shrinks(low)) return undefined;
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2);
     if (shrinks(middle)) low = middle;

@@ -52,7 +52,7 @@ const cases: readonly Case[] = [
     edited(replicas, "{ size: 1, max: 5 }"),
     15,
     15,
-    "`spec.replicas.size` is not a known field: known are `min`, `max`, `idle`",
+    "`spec.replicas.size` is not a known field: known are `min`, `max`, `idle`, `hardMax`",
   ],
   [
     "an unknown field of a scaler",

@@ -65,6 +65,10 @@ describe("what would change a size", () => {
     assert.equal(told[0], "more than 10 waiting -> 6");
   });
 
+  test("a count that no queue has comes to an end, and tells of no other", () => {
+    for (const waiting of [1e300, 2 ** 53, Number.POSITIVE_INFINITY]) assert.ok(lines(9, [seen({ waiting })]).length >= 0);
+  });
+
   test("it ends and changes nothing, whatever the situation", () => {
     fc.assert(
       fc.property(anyRules, anyTurn, fc.nat(25), (rule, turn, wanted) => {
