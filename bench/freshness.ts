@@ -22,7 +22,7 @@ export const freshness: Bench = async ({ quick, say }) => {
     }),
   );
   // Side by side: they hardly cost anything, and some wait for seconds.
-  const rows = await Promise.all(sources.map((source) => measure(observer, source, quick ? 4 : 20)));
+  const rows = await Promise.all(sources.map((source) => measure(observer, source, quick ? 4 : 12)));
   return [
     {
       title: "From a job to the reading that tells it",
