@@ -14,6 +14,7 @@ export const bullmq: Bench = async ({ quick }) => {
   await using redis = await startRedis();
   const client = createClient({ url: redis.url }).on("error", () => {});
   await client.connect();
+  client.setMaxListeners(0); // each queue listens
   const names = Array.from({ length: queues }, (_, i) => `queue-${i}`);
   for (const [at, name] of names.entries()) {
     const queue = new Queue(name, { connection: client as never });

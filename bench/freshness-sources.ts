@@ -4,7 +4,6 @@ import { Queue } from "bullmq";
 import type { AnyBroker, AnyScaler } from "../src/core/contract.ts";
 import { startScaler } from "../test/support/external-scaler.ts";
 import { skipWithoutRabbit, startRabbit } from "../test/support/rabbitmq.ts";
-import { settingsFor } from "../test/support/rabbitmq-lab.ts";
 import { rabbitClient } from "../test/support/rabbitmq-producer.ts";
 import { startScraped } from "../test/support/scraped.ts";
 import { startRedis } from "./redis.ts";
@@ -15,6 +14,7 @@ export type FreshSource = Readonly<{
   /** Types of the scaler and of its broker. */
   scaler: AnyScaler["type"];
   broker: AnyBroker["type"];
+  /** As a QueueConnection says them. */
   settings: object;
   query: unknown;
   /** Puts one job in; resolves when the service has it. */
@@ -66,7 +66,8 @@ async function ofRabbit(undo: AsyncDisposableStack, say: (line: string) => void)
   const server = undo.use(await startRabbit());
   const client = await rabbitClient(server.url);
   undo.defer(() => client.destroy());
-  const on = { broker: "rabbitmq", settings: settingsFor(server) as object } as const;
+  const settings = { url: server.url, management: { url: server.managementUrl } };
+  const on = { broker: "rabbitmq", settings } as const;
   await client.make("classic", { arguments: { "x-queue-type": "classic" } });
   await client.make("quorum", { arguments: { "x-queue-type": "quorum" } });
   await client.make("celery");
