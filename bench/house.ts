@@ -53,7 +53,7 @@ function build(): void {
   isBuilt = true;
   rmSync(built, { recursive: true, force: true });
   execFileSync("tsc", ["-p", join(root, "bench/tsconfig.json"), "--outDir", built], { stdio: "inherit" });
-  cpSync(join(root, "src/web/page"), join(built, "src/web/page"), { recursive: true });
+  for (const part of ["package.json", "src/web/page"]) cpSync(join(root, part), join(built, part), { recursive: true });
 }
 
 async function start(

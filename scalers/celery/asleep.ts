@@ -1,5 +1,5 @@
 import { monotonicMs } from "../../src/brokers/clock.ts";
-import type { Fleet, Node } from "./fleet.ts";
+import type { Fleet, Node } from "./node.ts";
 
 /** A task with an ETA. `queue` is its routing key: by default the queue's name. */
 type Sleeper = Readonly<{ id: string; at: number; queue: string }>;

@@ -1,5 +1,5 @@
 import type { Worker } from "../../src/core/contract.ts";
-import { type Fleet, firstBeatsMs, type Node } from "./fleet.ts";
+import { type Fleet, firstBeatsMs, type Node } from "./node.ts";
 
 /** The workers of some queues. */
 export type Crew = Readonly<{

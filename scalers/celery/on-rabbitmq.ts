@@ -4,7 +4,8 @@ import { BrokerError, type Problem, type Result } from "../../src/core/contract.
 import { amqpPost } from "./amqp-post.ts";
 import { asleepInHand, asleepInQueue, learnAsleep } from "./asleep.ts";
 import { crewOf } from "./crew.ts";
-import { type Fleet, fleetOf, refresh } from "./fleet.ts";
+import { fleetOf, refresh } from "./fleet.ts";
+import type { Fleet } from "./node.ts";
 
 type Query = Readonly<{ queues: readonly string[]; lookAhead: number }>;
 

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { monotonicMs } from "../../src/brokers/clock.ts";
 import { BrokerError } from "../../src/core/contract.ts";
-import { type Fleet, type Node, queueNames } from "./fleet.ts";
+import { queueNames } from "./inspect.ts";
+import type { Fleet, Node } from "./node.ts";
 
 /** For how long one worker is asked: it looks into its mailbox between messages, within milliseconds unless it hangs. */
 const patienceMs = 5000;
