@@ -159,8 +159,8 @@ function onlyTimeMoves(a: Sample, b: Sample): boolean {
 export function takeProblem(watched: Watched, problem: Problem, answered: Answered): void {
   const now = answered.receivedAt;
   const { failure } = watched;
-  // Jitter shortens intervals by up to a tenth: nine tenths of one is one.
-  const counts = failure === undefined || now - watched.countedAt >= watched.watch.intervalMs * 0.85;
+  // Jitter shortens intervals by up to 15 %: four fifths of one are one.
+  const counts = failure === undefined || now - watched.countedAt >= watched.watch.intervalMs * 0.8;
   if (counts) watched.countedAt = now;
   const count = (failure?.count ?? 0) + (counts ? 1 : 0);
   watched.failure = { problem, since: failure?.since ?? now, count };

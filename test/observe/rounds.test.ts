@@ -25,13 +25,13 @@ test("a trigger added while the connection is up is read at once, and the others
   assert.deepEqual(scaling.reads.at(-1)?.names, ["b", "c"]);
 });
 
-test("each interval has its round, up to a tenth before it, never after", async (t) => {
+test("each interval has its round, 5 to 15 % before it", async (t) => {
   const { time, scaling, watch } = fakeHouse(t, { random: Math.random });
   watch("a");
   await time.pass(10_500);
   const gaps = scaling.reads.slice(2).map(({ at }, index) => at - (scaling.reads[index + 1]?.at ?? 0));
-  assert.ok(gaps.length >= 9 && gaps.length <= 12, `${gaps.length} rounds`);
-  for (const gap of gaps) assert.ok(gap >= 895 && gap <= 1010, `${gap} ms`);
+  assert.ok(gaps.length >= 9 && gaps.length <= 13, `${gaps.length} rounds`);
+  for (const gap of gaps) assert.ok(gap >= 845 && gap <= 960, `${gap} ms`);
 });
 
 test("all scalers of a connection and interval are asked in the same turn", async (t) => {
