@@ -84,6 +84,19 @@ suite("A controller whose API server fails, in more ways", { skip: await noContr
     await stage.judge();
   });
 
+  test("watches are silent, and nobody ends them: what somebody does meanwhile is seen within half a minute (row 8)", async () => {
+    await using stage = await setClusterStage(plane, { pools: [backlog] });
+    const { api } = await stage.start();
+    await stage.settles("backlog", 3);
+    await stage.fault({ fault: "frozen" }, async () => {
+      await api.set({ kind: "freeze" });
+      await stage.scale("backlog", 7);
+      await stage.size("backlog", 3);
+    });
+    await stage.settles("backlog", 3);
+    await stage.judge();
+  });
+
   test("it trickles at 2 kB a second, and is cut again and again (rows 21, 23)", async () => {
     await using stage = await setClusterStage(plane, { pools: [backlog] });
     const { api } = await stage.start();

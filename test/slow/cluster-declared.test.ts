@@ -117,6 +117,83 @@ suite("What is declared is changed, taken away or wrong", { skip: await noContro
     await stage.judge();
   });
 
+  test("a pause outlives a kill, holds while jobs pile up, and ends when it is taken away (row 72)", async () => {
+    await using stage = await setClusterStage(plane, { pools: [backlog] });
+    const first = await stage.start();
+    await stage.settles("backlog", 3);
+    await stage.edit({ ...backlog, pause: { directions: "Both", reason: "a drill" } });
+    await stage.reason("backlog", "PausedBySpec");
+    await sized(stage, 7);
+    await pause(1_000);
+    assert.equal(await stage.replicas("backlog"), 3);
+    await first.end("SIGKILL");
+    const second = await stage.start();
+    await second.leads();
+    await pause(2_000);
+    assert.equal(await stage.replicas("backlog"), 3);
+    await stage.edit(backlog);
+    await stage.size("backlog", 7);
+    await stage.settles("backlog", 7);
+    await stage.judge();
+  });
+
+  test("bad ones among good ones: no target, no scale, no connection, a dead one; the good one never notices (row 26)", async () => {
+    const calm = pool("calm", { kind: "list", connection: "steady", waitingPerReplica: 1, max: 9 });
+    await using stage = await setClusterStage(plane, { pools: [backlog, calm] });
+    const add = (name: string, change: object) =>
+      plane.request("POST", `${stage.paths.ours}/scaledworkers`, {
+        ...{ apiVersion: "worktide.dev/v1alpha1", kind: "ScaledWorker", metadata: { name } },
+        spec: {
+          target: { kind: "Deployment", name },
+          triggers: [
+            {
+              name: "jobs",
+              connection: "steady",
+              redis: { list: { key: name } },
+              goal: { waitingPerReplica: 1 },
+              every: "200ms",
+            },
+          ],
+          replicas: { max: 2 },
+          scaleDown: { protect: "grace" },
+          ...change,
+        },
+      });
+    await add("no-target", {});
+    await add("no-scale", { target: { apiVersion: "v1", kind: "ConfigMap", name: "some" } });
+    await plane.request("POST", `${stage.paths.apps}/deployments`, {
+      metadata: { name: "no-connection" },
+      spec: {
+        replicas: 0,
+        selector: { matchLabels: { app: "no-connection" } },
+        template: { metadata: { labels: { app: "no-connection" } }, spec: { containers: [{ name: "worker", image: "none" }] } },
+      },
+    });
+    await add("no-connection", {
+      triggers: [{ name: "jobs", connection: "none", redis: { list: { key: "a" } }, goal: { waitingPerReplica: 1 } }],
+    });
+    await stage.start();
+    await stage.settles("calm", 3);
+    await stage.fault({ fault: "hole", connection: "main" }, async () => {
+      await stage.proxy.set({ kind: "hole" });
+      for (const [name, reason] of [
+        ["no-target", "TargetNotFound"],
+        ["no-scale", "TargetNotScalable"],
+        ["no-connection", "ConnectionNotFound"],
+      ] as const) {
+        await stage.reason(name, reason);
+      }
+      for (const jobs of [6, 2]) {
+        await stage.adminOf(calm).multi().del("backlog:calm").rPush("backlog:calm", fill(jobs)).exec();
+        await stage.size("calm", jobs);
+      }
+      await stage.proxy.set({ kind: "pass" });
+      stage.proxy.cut();
+    });
+    await stage.settles("backlog", 3);
+    await stage.judge();
+  });
+
   test("its rights are taken away and given back: it says which, lowers nothing, and goes on (row 63)", async () => {
     await using stage = await setClusterStage(plane, { pools: [backlog] });
     await stage.start();
@@ -149,7 +226,6 @@ suite("What is declared is changed, taken away or wrong", { skip: await noContro
     );
     assert.ok(!life.gone());
   });
-
   test("deleted, made without its key, and whole again: it is not known meanwhile, nobody logs in without one (row 73)", async () => {
     await using stage = await setClusterStage(plane, { pools: [backlog] });
     await stage.start();
@@ -174,7 +250,6 @@ suite("What is declared is changed, taken away or wrong", { skip: await noContro
     });
     await stage.judge();
   });
-
   test("a webhook of somebody denies sizes: it is named, nothing is taken for done, and it goes on after that (row 60)", async () => {
     await using stage = await setClusterStage(plane, { pools: [backlog] });
     await stage.start();

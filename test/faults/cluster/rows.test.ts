@@ -6,6 +6,7 @@ import { test } from "node:test";
 /** What goes wrong in real life around a cluster, tried with whole controllers. Titles of tests name the row; some are slow. */
 const rows: Readonly<Record<number, string>> = {
   3: "a busy worker is taken away",
+  8: "a watch is silent, and nobody notices",
   9: "each write meets another version",
   10: "what is read is of the past",
   11: "the leader is stopped for longer than its Lease, and goes on",
@@ -17,6 +18,7 @@ const rows: Readonly<Record<number, string>> = {
   23: "the session is half-open",
   24: "the API server is slow, and the Lease is lost",
   25: "workers that leave still work while others begin",
+  26: "one bad object harms the others",
   27: "a secret is rotated",
   33: "the target is deleted and made again",
   34: "the Lease is lost while a write is under way",
@@ -36,6 +38,7 @@ const rows: Readonly<Record<number, string>> = {
   69: "two ScaledWorkers have one target",
   70: "values that are wrong",
   71: "an edit in the midst of a decision",
+  72: "a pause is lost",
   73: "a secret is missing",
   74: "a secret is told",
 };
