@@ -33,9 +33,9 @@ export async function throughRabbit(faultsOf: (server: TestRabbit, own: Own) => 
       trigger: { rabbitmq: { queue } },
       faults: faultsOf(server, own),
       async shorten() {
-        waiting = 1;
         await own.again();
         const channel = await client.model.createChannel();
+        waiting = 1; // from now on, not from when there was a connection to take them by
         for (let taken = 0; taken < 2; taken++) await channel.get(queue, { noAck: true });
         await channel.close();
       },
