@@ -68,6 +68,7 @@ export async function openHouse(options: HouseOptions, world: World): Promise<Ho
   const byType = new Map([...brokers, ...(options.brokers ?? [])].map((broker) => [broker.type, broker]));
   const failed = (doing: string, cause: unknown) => log.error({ doing, err: cause }, "something failed");
 
+  let decisions = 0;
   const warned = new Map<string, string>();
   const observer = createObserver({
     brokers: byType,
@@ -99,6 +100,7 @@ export async function openHouse(options: HouseOptions, world: World): Promise<Ho
         failed(doing, cause);
       },
       inFull: record.isFile,
+      nextDecision: () => ++decisions,
       mayAct: options.mayAct ?? (() => true),
       observed: (worker, { watch }, { observation: { failure, reading }, changed }) => {
         if (failure !== undefined) metrics.readingFailed(watch.connection.name, watch.scaler.type, failure.problem.kind);

@@ -17,7 +17,6 @@ export class LoopHistory {
   last: Decision | undefined;
   private readonly house: LoopHouse;
   private lastNumber = 0;
-  private decisions = 0;
 
   constructor(worker: string, house: LoopHouse) {
     this.worker = worker;
@@ -66,7 +65,7 @@ export class LoopHistory {
 
   /** The decision, behind the reads that it was made from. */
   private decide(decision: Decision, { rules: { generation }, ...inputs }: Situation, taps: readonly Tap[]): number {
-    const number = ++this.decisions;
+    const number = this.house.nextDecision();
     const { uid } = inputs.pool;
     for (const tap of taps) this.read(tap);
     const reads = taps.map(({ watching }) => watching.readId());

@@ -15,6 +15,8 @@ export type LoopHouse = Readonly<{
   history: (line: HistoryInput) => void;
   /** Whether somebody wants history in full: reads that changed nothing, and all that a decision was made from. */
   inFull: boolean;
+  /** Numbers decisions. Not anew for a ScaledWorker that is made again: an id is never that of another decision. */
+  nextDecision: () => number;
   /** Whether this process may change anything, asked before each change. One that stands by decides too: so it is warm. */
   mayAct: () => boolean;
   /** After each read of a trigger. */

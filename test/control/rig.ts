@@ -186,12 +186,14 @@ export function fakeHouse(time: Time, watch: LoopHouse["watch"], mayAct: LoopHou
   const history: HistoryInput[] = [];
   const decisions: Decision[] = [];
   const failures: string[] = [];
+  let numbered = 0;
   const house: LoopHouse = {
     mayAct,
     now: time.now,
     watch,
     history: (line) => void history.push(line),
     inFull: false,
+    nextDecision: () => ++numbered,
     observed: () => {},
     scaled: () => {},
     decided: (_, decision) => void decisions.push(decision),
