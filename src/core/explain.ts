@@ -69,7 +69,7 @@ const mostJobs = 1e12;
 /** The least backlog that brings a larger size. */
 function larger(situation: Situation, varied: number, size: number): Bound | undefined {
   const present = waitingOf(situation, varied);
-  if (present > mostJobs) return undefined;
+  if (present === undefined) return undefined;
   const grows = (jobs: number) => settled(situation, waiting(varied, jobs), "first").to > size;
   let high = Math.max(1, present * 2);
   while (!grows(high)) {
@@ -90,8 +90,8 @@ function larger(situation: Situation, varied: number, size: number): Bound | und
 function smaller(situation: Situation, varied: number, size: number): Bound | undefined {
   const shrinks = (jobs: number) => settled(situation, waiting(varied, jobs), "first").to < size;
   let low = 1;
-  let high = waitingOf(situation, varied) + 1;
-  if (high <= low || high > mostJobs || !shrinks(low)) return undefined;
+  let high = (waitingOf(situation, varied) ?? 0) + 1;
+  if (high <= low || !shrinks(low)) return undefined;
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2);
     if (shrinks(middle)) low = middle;
@@ -105,8 +105,10 @@ function bound(situation: Situation, varied: number, jobs: number): Bound {
   return { ...settled(situation, waiting(varied, jobs), "first"), jobs: jobs + (reading?.dueSoon ?? 0) };
 }
 
-function waitingOf(situation: Situation, varied: number): number {
-  return situation.observations[varied]?.reading?.waiting ?? 0;
+/** Whole jobs: sources may give fractions. Undefined for what is no count of jobs. */
+function waitingOf(situation: Situation, varied: number): number | undefined {
+  const jobs = Math.floor(situation.observations[varied]?.reading?.waiting ?? 0);
+  return jobs >= 0 && jobs <= mostJobs ? jobs : undefined;
 }
 
 function waiting(varied: number, jobs: number): Change {
