@@ -66,7 +66,8 @@ describe("what would change a size", () => {
   });
 
   test("a count that no queue has comes to an end, and tells of no other", () => {
-    for (const waiting of [1e300, 2 ** 53, Number.POSITIVE_INFINITY, Number.NaN, -1, 0.5, 7.5]) assert.ok(lines(9, [seen({ waiting })]).length >= 0);
+    for (const waiting of [1e300, 2 ** 53, Number.POSITIVE_INFINITY, Number.NaN, -1, 0.5, 7.5])
+      assert.ok(lines(9, [seen({ waiting })]).length >= 0);
   });
 
   test("it ends and changes nothing, whatever the situation", () => {
