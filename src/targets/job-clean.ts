@@ -20,19 +20,26 @@ export function createJobCleaner({ target, jobs, remove, mayWrite, failed }: Job
   let cleaning = false;
   let closed = false;
   let later: NodeJS.Timeout | undefined;
+  /** Removed, and maybe shown still: what is shown does not count twice, or one more would go in its place. */
+  let removed: ReadonlySet<string> = new Set<string>();
+
+  const shown = () => {
+    const all = jobs();
+    removed = new Set(all.map(({ uid }) => uid).filter((uid) => removed.has(uid)));
+    return all.filter(({ uid }) => !removed.has(uid));
+  };
 
   /** Something may have changed. One at a time, looked at anew after each: others end meanwhile. */
   async function clean(): Promise<void> {
     if (cleaning) return;
     cleaning = true;
     clearTimeout(later);
-    const removed = new Set<string>();
     try {
       while (!closed && mayWrite()) {
-        const next = surplus(jobs(), target).find(({ uid }) => !removed.has(uid));
+        const [next] = surplus(shown(), target);
         if (next === undefined) return;
-        removed.add(next.uid);
         await remove(next);
+        removed = new Set([...removed, next.uid]);
       }
     } catch (cause) {
       if (isKubeError(cause, "NotLeader")) return;
