@@ -10,6 +10,6 @@ export const eitherOf = (brokers: readonly string[]): string => brokers.map((bro
 /** Whether a QueueConnection leads to it. */
 export const isDialled = ({ inherent }: AnyBroker): boolean => inherent === undefined;
 
-/** Whether its triggers need no connection. */
-export const isInherent = (scaler: Pick<AnyScaler, "broker">, brokers: readonly AnyBroker[]): boolean =>
-  brokers.some((broker) => !isDialled(broker) && brokersOf(scaler).includes(broker.type));
+/** The broker of a scaler whose triggers need no connection; undefined where they need one. */
+export const inherentBroker = (scaler: Pick<AnyScaler, "broker">, brokers: readonly AnyBroker[]): AnyBroker | undefined =>
+  brokers.find((broker) => !isDialled(broker) && brokersOf(scaler).includes(broker.type));

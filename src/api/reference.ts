@@ -1,5 +1,5 @@
 import type { AnyScaler } from "../core/contract.ts";
-import { brokersOf, eitherOf, isInherent } from "./brokers-of.ts";
+import { brokersOf, eitherOf, inherentBroker } from "./brokers-of.ts";
 import type { Api } from "./define.ts";
 import { formatDuration } from "./duration.ts";
 import { type JsonSchema, mustBe } from "./json-schema.ts";
@@ -70,7 +70,7 @@ function scalerPage(scaler: AnyScaler, api: Api, guide: string | undefined): Pag
   const { type, summary, everyMs } = scaler;
   const schema = triggerSchema(api).properties?.[type] ?? {};
   const every = `every ${formatDuration(everyMs)} unless \`every\` says otherwise`;
-  const source = isInherent(scaler, api.brokers)
+  const source = inherentBroker(scaler, api.brokers)
     ? `Needs no connection. Is read ${every}.`
     : `Reads from a [QueueConnection](../queueconnection.md) with ${eitherOf(brokersOf(scaler))}, ${every}.`;
   const outright =

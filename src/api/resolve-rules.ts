@@ -1,6 +1,6 @@
 import type { AnyBroker, AnyScaler } from "../core/contract.ts";
 import type { Rules, TriggerRule } from "../core/spec.ts";
-import { brokersOf } from "./brokers-of.ts";
+import { brokersOf, inherentBroker } from "./brokers-of.ts";
 import { parseFormula } from "./formula.ts";
 import { goalOf } from "./goal.ts";
 import type { ConnectionRef, Trigger } from "./resolve.ts";
@@ -21,7 +21,7 @@ export function resolveTrigger(trigger: TriggerSpec, { scalers, brokers }: Known
 
 /** A source that is there without a QueueConnection: the clock, the cluster. */
 function inherentOf(scaler: AnyScaler, brokers: readonly AnyBroker[], namespace: string): ConnectionRef | undefined {
-  const broker = brokers.find((one) => one.inherent !== undefined && brokersOf(scaler).includes(one.type));
+  const broker = inherentBroker(scaler, brokers);
   return broker && { kind: "inline", type: broker.type, settings: broker.inherent?.(namespace), inherent: true };
 }
 

@@ -36,6 +36,12 @@ export const secretReference = () =>
     .superRefine(onePlace)
     .meta(cel({ rule: "has(self.secretKeyRef)", message: "must have `secretKeyRef`" }));
 
+/** Where that is, for people: the address stands there, not here. */
+export function titleOfReference(reference: z.output<ReturnType<typeof secretReference>> | undefined): string {
+  const place = reference?.env ?? reference?.file ?? reference?.secretKeyRef?.name ?? "a secret";
+  return redact(place); // an address may stand there by mistake
+}
+
 /** The same for what is no secret: certificates of authorities. */
 export const publicReference = () =>
   z

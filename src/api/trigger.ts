@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { AnyBroker, AnyScaler } from "../core/contract.ts";
-import { brokersOf, eitherOf, isDialled, isInherent } from "./brokers-of.ts";
+import { brokersOf, eitherOf, inherentBroker, isDialled } from "./brokers-of.ts";
 import { duration } from "./duration.ts";
 import { type CelRule, cel, closed, clusterOnly, exactlyOne, name as nameField, whole } from "./fields.ts";
 import { goal } from "./goal.ts";
@@ -45,7 +45,7 @@ export function trigger(scalers: readonly AnyScaler[], brokers: readonly AnyBrok
     .describe(
       "The address in place of `connection`, without any credential. Example: `{ redis: { url: redis://127.0.0.1:6379 } }`.",
     );
-  const inherent = (scaler: AnyScaler) => isInherent(scaler, brokers);
+  const inherent = (scaler: AnyScaler) => inherentBroker(scaler, brokers) !== undefined;
   const { name, connection, clusterConnection, ...rest } = triggerFields;
   // The keys of scalers are known at run time only: to types, a trigger is its common part.
   const fields = { name, connection, clusterConnection, inline, ...Object.fromEntries(own), ...rest } as typeof triggerFields;
@@ -65,21 +65,20 @@ export function trigger(scalers: readonly AnyScaler[], brokers: readonly AnyBrok
 const connectionWays = ["connection", "clusterConnection", "inline"] as const;
 
 const there = (keys: readonly string[]) => keys.map((key) => `has(self.${key})`).join(" || ") || "false";
-const every = (keys: readonly string[]) => keys.map((key) => `\`${key}\``).join(", ");
 
 /** CEL: one connection, where the scaler needs one. */
 function oneConnection(without: readonly AnyScaler[]): CelRule {
   const { rule, message } = exactlyOne(connectionWays);
   const types = without.map(({ type }) => type);
   if (types.length === 0) return { rule, message };
-  return { rule: `(${there(types)}) ? !(${there(connectionWays)}) : ${rule}`, message: `${message}; none with ${every(types)}` };
+  return { rule: `(${there(types)}) ? !(${there(connectionWays)}) : ${rule}`, message: `${message}; none with ${list(types)}` };
 }
 
 /** CEL: a goal, where the scaler does not ask for replicas itself. */
 function oneGoal(outright: readonly AnyScaler[]): CelRule {
   const types = outright.map(({ type }) => type);
   if (types.length === 0) return { rule: "has(self.goal)", message: "must have `goal`" };
-  return { rule: `has(self.goal) != (${there(types)})`, message: `must have \`goal\`, but not with ${every(types)}` };
+  return { rule: `has(self.goal) != (${there(types)})`, message: `must have \`goal\`, but not with ${list(types)}` };
 }
 
 type Known = Readonly<{ scalers: readonly AnyScaler[]; inherent: (scaler: AnyScaler) => boolean }>;

@@ -3,7 +3,7 @@ import { BrokerError, type Problem, type ProblemKind } from "../core/contract.ts
 import { hide, oneClause } from "./socket-problem.ts";
 
 /** Status codes of gRPC, and what they mean to us; all others are an answer that makes no sense. */
-const kinds: Readonly<Record<number, ProblemKind>> = {
+export const kinds: Readonly<Record<number, ProblemKind>> = {
   1: "timeout", // CANCELLED
   4: "timeout", // DEADLINE_EXCEEDED
   5: "missing", // NOT_FOUND

@@ -1,18 +1,9 @@
-import { BrokerError, type Problem, type ProblemKind } from "../core/contract.ts";
+import { BrokerError, type Problem } from "../core/contract.ts";
+import { kinds, statusOf } from "./grpc-problem.ts";
 import { codeOf, hide, kindOfCode, oneClause } from "./socket-problem.ts";
 
-/** Codes of gRPC, and what they mean to us. */
-const codes: Readonly<Record<number, ProblemKind>> = {
-  1: "timeout", // CANCELLED: by us, when the time was over
-  4: "timeout", // DEADLINE_EXCEEDED
-  5: "missing", // NOT_FOUND
-  7: "auth", // PERMISSION_DENIED
-  8: "limit", // RESOURCE_EXHAUSTED
-  10: "unreachable", // ABORTED
-  13: "unreachable", // INTERNAL
-  14: "unreachable", // UNAVAILABLE
-  16: "auth", // UNAUTHENTICATED
-};
+/** Codes of gRPC, and what they mean to us: with Google these two are not about the question. */
+const codes: typeof kinds = { ...kinds, 10: "unreachable" /* ABORTED */, 13: "unreachable" /* INTERNAL */ };
 
 /** What google-auth-library says when a credential is of no use; it comes as a plain error, or within one of gRPC. */
 const credential =
@@ -29,7 +20,7 @@ export function googleProblem(error: unknown, secrets: readonly string[] = []): 
   const lines = secrets.flatMap((secret) => secret.split("\n")).filter((line) => line.length >= leastSecret);
   const message = oneClause(hide(plain(error), lines));
   if (credential.test(error.message)) return { kind: "auth", message };
-  const code = "code" in error && typeof error.code === "number" ? error.code : undefined;
+  const code = statusOf(error);
   const kind = code === undefined ? kindOfCode(codeOf(error)) : codes[code];
   return { kind: kind ?? "invalid", message };
 }

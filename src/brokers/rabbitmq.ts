@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { redact } from "../api/redact.ts";
+import { titleOfReference } from "../api/secrets.ts";
 import { type Broker, BrokerError, type Problem, type Session } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
 import { monotonicMs } from "./clock.ts";
@@ -177,6 +177,5 @@ function sessionOf(link: RabbitLink, reader: Reader, management: Management | un
 function describe({ url, urlFrom, vhost }: RabbitSettings & Pick<RabbitDeclared, "urlFrom">): string {
   const parsed = url === undefined ? undefined : parseUrl(url);
   if (parsed) return `${parsed.tls ? "amqps" : "amqp"}://${formatHostPort(parsed.node)}, virtual host ${vhost ?? parsed.vhost}`;
-  const place = urlFrom?.env ?? urlFrom?.file ?? urlFrom?.secretKeyRef?.name ?? "a secret";
-  return url === undefined ? `rabbitmq at the address in ${redact(place)}` : "rabbitmq"; // an address may stand there by mistake
+  return url === undefined ? `rabbitmq at the address in ${titleOfReference(urlFrom)}` : "rabbitmq";
 }

@@ -1,4 +1,4 @@
-import { redact } from "../api/redact.ts";
+import { titleOfReference } from "../api/secrets.ts";
 import { type Broker, BrokerError, type Session } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
 import { replicaProblem } from "./redis-batch.ts";
@@ -97,6 +97,5 @@ function describe(settings: RedisSettings & Pick<RedisDeclared, "urlFrom">): str
     const parsed = parseUrl(url);
     return parsed ? `${parsed.tls ? "rediss" : "redis"}://${parsed.host}:${parsed.port}/${parsed.database}` : "redis";
   }
-  const place = urlFrom?.env ?? urlFrom?.file ?? urlFrom?.secretKeyRef?.name ?? "a secret";
-  return `redis at the address in ${redact(place)}`; // an address may stand there by mistake
+  return `redis at the address in ${titleOfReference(urlFrom)}`;
 }

@@ -2,8 +2,8 @@ import { z } from "zod";
 import { duration } from "../api/duration.ts";
 import { cel, exactlyOne, text } from "../api/fields.ts";
 import { complain } from "../api/meta.ts";
-import { hasPassword, redact } from "../api/redact.ts";
-import { secretReference } from "../api/secrets.ts";
+import { hasPassword } from "../api/redact.ts";
+import { secretReference, titleOfReference } from "../api/secrets.ts";
 import { BrokerError } from "../core/contract.ts";
 import { decodePart, formatHostPort, type HostPort } from "./host-port.ts";
 import { checkPairs, pairsRule, type Tls, tlsSettings } from "./tls.ts";
@@ -148,6 +148,5 @@ export function parseUrl(kind: SqlKind, address: string): Parsed | undefined {
 export function describe(kind: SqlKind, { url, urlFrom }: SqlSettings & Pick<SqlDeclared, "urlFrom">): string {
   const parsed = url === undefined ? undefined : parseUrl(kind, url);
   if (parsed) return `${kind.type}://${formatHostPort(parsed)}/${parsed.database}`;
-  const place = urlFrom?.env ?? urlFrom?.file ?? urlFrom?.secretKeyRef?.name ?? "a secret";
-  return url === undefined ? `${kind.type} at the address in ${redact(place)}` : kind.type; // an address may stand there by mistake
+  return url === undefined ? `${kind.type} at the address in ${titleOfReference(urlFrom)}` : kind.type;
 }

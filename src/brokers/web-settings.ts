@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { cel, exactlyOne, text } from "../api/fields.ts";
 import { complain } from "../api/meta.ts";
-import { hasPassword, redact } from "../api/redact.ts";
-import { secretReference } from "../api/secrets.ts";
+import { hasPassword } from "../api/redact.ts";
+import { secretReference, titleOfReference } from "../api/secrets.ts";
 import { BrokerError } from "../core/contract.ts";
 import { decodePart } from "./host-port.ts";
 import { checkPairs, pairsRule, type Tls, tlsSettings } from "./tls.ts";
@@ -166,6 +166,5 @@ function parseUrl(text: string): ParsedUrl | undefined {
 /** Where it leads, for people. Also of settings as they are declared, where the address may be a reference only. */
 export function describeWeb(name: string, { url, urlFrom }: WebSettings & Pick<WebDeclared, "urlFrom">): string {
   if (url !== undefined) return parseUrl(url)?.base ?? name;
-  const place = urlFrom?.env ?? urlFrom?.file ?? urlFrom?.secretKeyRef?.name ?? "a secret";
-  return `${name} at the address in ${redact(place)}`; // an address may stand there by mistake
+  return `${name} at the address in ${titleOfReference(urlFrom)}`;
 }

@@ -3,7 +3,7 @@ import { globSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { scalers } from "../../scalers/index.ts";
-import { brokersOf, isInherent } from "../../src/api/brokers-of.ts";
+import { brokersOf, inherentBroker } from "../../src/api/brokers-of.ts";
 import { defineApi } from "../../src/api/define.ts";
 import { findingText } from "../../src/api/finding.ts";
 import { parseDocuments } from "../../src/api/parse.ts";
@@ -36,7 +36,7 @@ const places: Readonly<Record<string, string>> = {
 /** The connection `main` of a scaler's page: to the first broker that it reads from. */
 function connectionFor(page: string): string {
   const scaler = scalers.find(({ type }) => type === path.basename(page, ".md"));
-  const [broker = "redis"] = scaler && !isInherent(scaler, brokers) ? brokersOf(scaler) : [];
+  const [broker = "redis"] = scaler && !inherentBroker(scaler, brokers) ? brokersOf(scaler) : [];
   return `${broker}: { ${places[broker] ?? `url: ${broker}://127.0.0.1`} }`;
 }
 
