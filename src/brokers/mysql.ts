@@ -1,8 +1,7 @@
 import type { Broker } from "../core/contract.ts";
 import { openMysql } from "./mysql-link.ts";
-import { sqlSession } from "./postgresql.ts";
 import type { SqlReader } from "./sql-client.ts";
-import { createAsk } from "./sql-reader.ts";
+import { createAsk, sqlSession } from "./sql-reader.ts";
 import { addressOf, describe, type SqlKind, type SqlSettings, sqlSettings } from "./sql-settings.ts";
 
 const kind: SqlKind = { type: "mysql", title: "MySQL", schemes: ["mysql", "mariadb"], port: 3306 };

@@ -1,8 +1,8 @@
-import type { Broker, Session } from "../core/contract.ts";
+import type { Broker } from "../core/contract.ts";
 import { createChannels } from "./postgresql-channels.ts";
 import { openPostgres } from "./postgresql-link.ts";
 import type { SqlReader } from "./sql-client.ts";
-import { createAsk, type SqlLink } from "./sql-reader.ts";
+import { createAsk, sqlSession } from "./sql-reader.ts";
 import { addressOf, describe, type SqlKind, type SqlSettings, sqlSettings } from "./sql-settings.ts";
 
 const kind: SqlKind = { type: "postgresql", title: "PostgreSQL", schemes: ["postgresql", "postgres"], port: 5432 };
@@ -24,13 +24,3 @@ export const postgresBroker: Broker<SqlReader, SqlSettings> = {
     return sqlSession(link, { dialect: "postgresql", ask, onNotify: channels.watch });
   },
 };
-
-export function sqlSession(link: SqlLink, client: SqlReader): Session<SqlReader> {
-  return {
-    client,
-    lost: link.lost,
-    destroy: () => link.destroy(),
-    // Nothing of ours is worth waiting for: reads only.
-    [Symbol.asyncDispose]: async () => link.destroy(),
-  };
-}

@@ -1,6 +1,8 @@
-import { isKubeError, type Kube, type KubeObject } from "../kube/kube.ts";
+import type { Kube, KubeObject } from "../kube/kube.ts";
+import { pagesOf } from "../kube/pages.ts";
 import type { WatchList } from "../kube/watch-list.ts";
 import { instanceOf } from "../targets/job-draft.ts";
+import { removeJob } from "../targets/job-make.ts";
 import { ownerKey, slimJob } from "../targets/job-object.ts";
 import { jobKind, ourJobs } from "../targets/watches.ts";
 import type { WorkerObject } from "./declared.ts";
@@ -24,20 +26,18 @@ const everyMs = 10 * 60_000;
  * Jobs outlive their ScaledWorker until they have ended; then somebody has to remove them. It does so until it is disposed of.
  */
 export function removeOrphans({ kube, namespaces, workers, mayWrite, failed }: OrphansHouse): AsyncDisposable {
+  const stopped = new AbortController();
   let looking: Promise<void> | undefined;
   let soon: NodeJS.Timeout | undefined;
   let left = 0;
 
   const look = async (namespace: string | undefined) => {
-    for (let next: string | undefined, more = true; more && mayWrite(); more = next !== undefined) {
-      const page = await kube.list<KubeObject>(
-        { kind: jobKind, labelSelector: ourJobs, ...(namespace !== undefined && { namespace }) },
-        next === undefined ? {} : { next },
-      );
-      next = page.next;
+    const selection = { kind: jobKind, labelSelector: ourJobs, ...(namespace !== undefined && { namespace }) };
+    for await (const { items } of pagesOf<KubeObject>(kube, selection, stopped.signal)) {
       // Anew for each page: one that is made again meanwhile has the Jobs of the one before.
       const there = known();
-      for (const object of page.items) await consider(object, there);
+      for (const object of items) await consider(object, there);
+      if (!mayWrite()) return;
     }
   };
 
@@ -49,9 +49,7 @@ export function removeOrphans({ kube, namespaces, workers, mayWrite, failed }: O
       left += 1;
       return;
     }
-    await kube.remove({ kind: jobKind, namespace, name }, { uid, lane: "lower" }).catch((cause: unknown) => {
-      if (!isKubeError(cause, "NotFound")) throw cause;
-    });
+    await removeJob(kube, { namespace, name, uid });
   };
 
   const known = () =>
@@ -62,10 +60,12 @@ export function removeOrphans({ kube, namespaces, workers, mayWrite, failed }: O
     left = 0;
     looking = Promise.all((namespaces ?? [undefined]).map(look))
       .then(() => {})
-      .catch((cause: unknown) => failed("removing Jobs whose ScaledWorker is gone", cause))
+      .catch((cause: unknown) => {
+        if (!stopped.signal.aborted) failed("removing Jobs whose ScaledWorker is gone", cause);
+      })
       .finally(() => {
         looking = undefined;
-        if (left > 0) askIn(againMs);
+        if (left > 0 && !stopped.signal.aborted) askIn(againMs);
       });
   };
 
@@ -84,6 +84,7 @@ export function removeOrphans({ kube, namespaces, workers, mayWrite, failed }: O
   return {
     async [Symbol.asyncDispose]() {
       stop();
+      stopped.abort();
       clearInterval(timer);
       clearTimeout(soon);
       await looking;

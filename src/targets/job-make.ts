@@ -70,16 +70,19 @@ export function createJobMaker(kube: Kube, target: JobTarget, owner: JobOwner, f
       if (made.length === 0 && failure !== undefined) throw failure;
       return made;
     },
-    async remove(job) {
-      try {
-        const { name } = job;
-        await kube.remove(
-          { kind: jobKind, namespace, name },
-          { lane: "lower", uid: job.uid, propagation: "Background", ...fenced },
-        );
-      } catch (cause) {
-        if (!isKubeError(cause, "NotFound")) throw cause;
-      }
-    },
+    remove: ({ name, uid }) => removeJob(kube, { namespace, name, uid }, fenced),
   };
+}
+
+/** Removes just this one, and its pods with it; resolves when it is gone already. */
+export async function removeJob(
+  kube: Kube,
+  { namespace, name, uid }: Readonly<{ namespace: string; name: string; uid: string }>,
+  fenced: Readonly<{ fence?: Fence }> = {},
+): Promise<void> {
+  try {
+    await kube.remove({ kind: jobKind, namespace, name }, { lane: "lower", uid, propagation: "Background", ...fenced });
+  } catch (cause) {
+    if (!isKubeError(cause, "NotFound")) throw cause;
+  }
 }
