@@ -1,4 +1,5 @@
 import { createConnection, createServer, type Server, type Socket } from "node:net";
+import { freePort } from "../../src/services/free-port.ts";
 
 /** What the proxy does to connections. All but `pass` and `refuse` keep TCP itself alive and well. */
 export type ProxyMode =
@@ -103,8 +104,9 @@ export async function startProxy(target: () => number, onDial: () => void = () =
     } else later(piece, present.kind === "delay" ? present.ms : 0);
   };
 
-  let server = await listen(0, accept);
-  const port = portOf(server);
+  // One that stays its own while it refuses: nobody else listens there then.
+  const port = await freePort();
+  let server = await listen(port, accept);
   const close = async () => {
     if (!server.listening) return;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -169,12 +171,6 @@ async function listen(port: number, accept: (client: Socket) => void): Promise<S
   server.listen(port, "127.0.0.1", resolve);
   await promise;
   return server;
-}
-
-function portOf(server: Server): number {
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("a proxy listens on a port");
-  return address.port;
 }
 
 /** Bytes of the first whole reply in `buffer` (RESP2 and RESP3), or undefined when it is not whole. */
