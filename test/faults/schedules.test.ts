@@ -6,16 +6,16 @@ import { createWorkerLoop } from "../../src/control/create-worker-loop.ts";
 import type { WatchedTrigger } from "../../src/control/worker-loop.ts";
 import { createObserver } from "../../src/observe/create-observer.ts";
 import { fakeHouse, fakeTarget, rulesOf } from "../control/rig.ts";
+import { clockBefore } from "../support/clock-before.ts";
 import { waitFor } from "../support/wait.ts";
 
 const now = () => performance.now();
 const time = { now, settle: async () => {}, pass: async () => {} };
 
-/** A controller whose wall clock is half a second before that moment when it starts, on a target of its own. */
-function controllerBefore(moment: string, query: object, leads: boolean) {
-  const beginning = Date.parse(moment) - 500 - now();
+/** A controller with that wall clock, on a target of its own. */
+function controllerOf(wall: () => number, query: object, leads: boolean) {
   const observer = createObserver({
-    brokers: new Map([["clock", wallClockBroker(() => beginning + now())]]),
+    brokers: new Map([["clock", wallClockBroker(wall)]]),
     clock: now,
     random: Math.random,
   });
@@ -45,9 +45,11 @@ function controllerBefore(moment: string, query: object, leads: boolean) {
 
 test("A window that begins in the gap of summer time begins at its end, and of two controllers the leader alone acts, once (row 98)", async () => {
   const query = { timezone: "Europe/Berlin", from: "30 2 * * *", to: "0 5 * * *", replicas: 3 };
-  const moment = "2026-03-29T03:00:00+02:00";
-  await using leader = controllerBefore(moment, query, true);
-  await using standby = controllerBefore(moment, query, false);
+  const wall = clockBefore("2026-03-29T03:00:00+02:00");
+  await using leader = controllerOf(wall.now, query, true);
+  await using standby = controllerOf(wall.now, query, false);
+  await waitFor("both to know that it is closed", () => leader.decided() === 0 && standby.decided() === 0);
+  wall.go();
   await waitFor("both to know", () => leader.decided() === 3 && standby.decided() === 3);
   await waitFor("the size", () => leader.target.size() === 3);
   assert.deepEqual(
@@ -59,8 +61,10 @@ test("A window that begins in the gap of summer time begins at its end, and of t
 
 test("A window ends at its very moment, the first time that the clock shows it in autumn (row 98)", async () => {
   const query = { timezone: "Europe/Berlin", from: "0 1 * * *", to: "30 2 * * *", replicas: 3 };
-  await using leader = controllerBefore("2026-10-25T02:30:00+02:00", query, true);
+  const wall = clockBefore("2026-10-25T02:30:00+02:00");
+  await using leader = controllerOf(wall.now, query, true);
   await waitFor("the beginning", () => leader.target.size() === 3);
+  wall.go();
   await waitFor("the end", () => leader.target.size() === 0);
   assert.deepEqual(
     leader.target.changes.map(({ to }) => to),

@@ -5,6 +5,7 @@ import { createWallClock, wallClockBroker } from "../../src/brokers/wall-clock.t
 import type { AnyScaler, Sample } from "../../src/core/contract.ts";
 import { readingText } from "../../src/core/words.ts";
 import { createObserver } from "../../src/observe/create-observer.ts";
+import { clockBefore } from "../support/clock-before.ts";
 import { waitFor } from "../support/wait.ts";
 
 const cron: AnyScaler = scaler;
@@ -215,9 +216,8 @@ describe("summer time", () => {
 });
 
 test("a schedule is looked at when its window opens, and not only at its interval", async () => {
-  const beginning = Date.parse("2026-11-20T07:59:59.500+01:00");
-  const started = performance.now();
-  const broker = wallClockBroker(() => beginning + (performance.now() - started));
+  const wall = clockBefore("2026-11-20T08:00:00.000+01:00");
+  const broker = wallClockBroker(wall.now);
   const clock = () => performance.now();
   await using observer = createObserver({ brokers: new Map([["clock", broker]]), clock, random: Math.random });
   const seen: (number | undefined)[] = [];
@@ -230,6 +230,8 @@ test("a schedule is looked at when its window opens, and not only at its interva
     },
     ({ observation }) => seen.push(observation.reading?.wants),
   );
+  await waitFor("the time before it", () => seen.includes(0));
+  wall.go();
   await waitFor("the window", () => seen.includes(3));
   assert.deepEqual(seen, [0, 3]);
 });
