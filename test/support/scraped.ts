@@ -29,18 +29,24 @@ export interface Scraped extends AsyncDisposable {
 type Options = Readonly<{
   everyMs?: number;
   login?: boolean;
+  /**
+   * Series end with a scrape that fails. Without it each sample carries its time, and Prometheus keeps it for 5 min: a scrape
+   * that came too late since the machine was busy ends nothing.
+   */
+  fleeting?: boolean;
   /** More lines for its web configuration: TLS. */
   web?: readonly string[];
 }>;
 
-export async function startScraped({ everyMs = 100, login = false, web = [] }: Options = {}): Promise<Scraped> {
+export async function startScraped({ everyMs = 100, login = false, fleeting = false, web = [] }: Options = {}): Promise<Scraped> {
   const dir = await mkdtemp(join(tmpdir(), "worktide-scraped-"));
   const values = new Map<string, number>();
   const times = new Map<string, number>();
   let answers = true;
   const exporter = createServer((_, response) => {
     if (!answers) return void response.writeHead(500).end();
-    const lines = [...values].map(([series, value]) => `${series} ${value} ${times.get(series) ?? ""}\n`);
+    const now = fleeting ? "" : Date.now();
+    const lines = [...values].map(([series, value]) => `${series} ${value} ${times.get(series) ?? now}\n`);
     response.writeHead(200, { "content-type": "text/plain; version=0.0.4" }).end(lines.join(""));
   });
   const target = `127.0.0.1:${((await listening(exporter)).address() as AddressInfo).port}`;
