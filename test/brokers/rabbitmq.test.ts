@@ -91,13 +91,13 @@ describe("a connection to RabbitMQ", { skip }, () => {
       const all = (await server.api("GET", "connections?columns=user,user_provided_name")) as readonly Record<string, unknown>[];
       return all.filter((one) => one["user_provided_name"] === "worktide" && one["user"] === "worktide").length;
     };
-    await waitFor("those of other tests to go", async () => (await ours()) === 0, 30_000);
+    await waitFor("those of other tests to go", async () => (await ours()) === 0);
     const lab = await openLab(server, { username: "worktide", password: canary });
     for (let round = 0; round < 5; round++) await lab.outcomes(...Array.from({ length: 600 }, () => ({ queue: "mails" })));
     for (let i = 0; i < 5; i++) await refusal(settingsFor(server, { username: "worktide", password: "wrong" }));
-    await waitFor("it is listed", async () => (await ours()) === 1, 30_000);
+    await waitFor("it is listed", async () => (await ours()) === 1);
     await lab[Symbol.asyncDispose]();
-    await waitFor("it has gone", async () => (await ours()) === 0, 30_000);
+    await waitFor("it has gone", async () => (await ours()) === 0);
   });
 
   it("that goes silent is given up by whoever asked, at once, and another one works", async () => {

@@ -14,7 +14,7 @@ async function startWorld(type: "classic" | "quorum"): Promise<ScalerWorld> {
     settings: { ...settings, username: "guest", password: "guest" },
     wrongSettings: { ...settings, username: "guest", password: "wrong" },
     absent: "missing",
-    statisticsMs: 15_000,
+    statisticsMs: 60_000,
     query: (queue) => ({ queue }),
     make: (queue) =>
       client.make(queue, { arguments: { "x-queue-type": type, ...(type === "classic" && { "x-max-priority": 3 }) } }),

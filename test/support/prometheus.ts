@@ -133,7 +133,7 @@ async function launch(cwd: string, flags: readonly string[], ready: () => Promis
   const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
   const kill = () => void child.kill("SIGKILL");
   process.once("exit", kill);
-  await waitFor("Prometheus to be ready", ready, 60_000).catch((cause: unknown) => {
+  await waitFor("Prometheus to be ready", ready).catch((cause: unknown) => {
     kill();
     throw new Error(`starting Prometheus: ${log}`, { cause });
   });

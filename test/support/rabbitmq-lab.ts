@@ -42,14 +42,10 @@ export async function openLab(server: TestRabbit, change: Readonly<Record<string
     /** The first reading that fits: statistics take their time. */
     async reading(what: string, query: unknown, fits: (reading: Reading) => boolean): Promise<Reading> {
       let last: Reading | undefined;
-      await waitFor(
-        what,
-        async () => {
-          last = await read(query);
-          return fits(last);
-        },
-        30_000,
-      ).catch((cause: unknown) => {
+      await waitFor(what, async () => {
+        last = await read(query);
+        return fits(last);
+      }).catch((cause: unknown) => {
         throw new Error(`${String(cause)}: ${JSON.stringify(last)}`);
       });
       assert.ok(last);

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { Agent, type Dispatcher, request } from "undici";
 import { freePort } from "../../src/services/free-port.ts";
@@ -158,13 +159,13 @@ async function launch(
   const exited = once(child, "close").catch(() => {});
   const log: string[] = [];
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const read = (chunk: Buffer) => {
-    log.push(...chunk.toString().split("\n"));
-    log.splice(0, log.length - 200);
-    if (chunk.includes("Server startup complete")) resolve();
-  };
-  child.stdout?.on("data", read);
-  child.stderr?.on("data", read);
+  for (const input of [child.stdout, child.stderr]) {
+    createInterface({ input: input as NodeJS.ReadableStream }).on("line", (line) => {
+      log.push(line);
+      log.splice(0, log.length - 200);
+      if (line.includes("Server startup complete")) resolve();
+    });
+  }
   void exited.then(() => reject(new Error("it ended at once")));
   const late = setTimeout(() => reject(new Error("it was not up within 120 s")), 120_000);
   try {

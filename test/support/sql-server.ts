@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { waitFor } from "./wait.ts";
+import { createInterface } from "node:readline";
+import { patienceMs, waitFor } from "./wait.ts";
 
 /** A database server for one test file: on a free port of the loopback, with a folder of its own. */
 export interface TestDatabase extends AsyncDisposable {
@@ -53,15 +54,15 @@ export async function startServer({ file, args, env, uid, up }: StartOptions): P
   running.add(server);
   void exited.then(() => running.delete(server));
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk: Buffer) => {
-      log.push(...chunk.toString().split("\n"));
+  for (const input of [child.stdout, child.stderr]) {
+    createInterface({ input }).on("line", (line) => {
+      log.push(line);
       log.splice(0, log.length - 200);
-      if (up.test(chunk.toString())) resolve();
+      if (up.test(line)) resolve();
     });
   }
   void exited.then(() => reject(new Error("it ended at once")));
-  const late = setTimeout(() => reject(new Error("it was not up within 60 s")), 60_000);
+  const late = setTimeout(() => reject(new Error(`it was not up within ${patienceMs} ms`)), patienceMs);
   try {
     await promise;
   } catch (cause) {
