@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
@@ -149,9 +149,11 @@ describe("who works on a BullMQ queue", { concurrency: false }, () => {
 
   test("SIGTERM lets the job in hand end, and the journal accounts for every job once", async () => {
     const worker = begin("w");
-    await queue.addBulk(Array.from({ length: 2 }, () => ({ name: "job", data: { ms: 400 } })));
+    const until = join(folder, "release");
+    await queue.addBulk(Array.from({ length: 2 }, () => ({ name: "job", data: { until, ms: 100 } })));
     await reading("one runs", ({ running }) => running === 1);
     worker.signal("SIGTERM");
+    await writeFile(until, "");
     await worker.exited;
     const lines = await journal();
     assert.deepEqual(

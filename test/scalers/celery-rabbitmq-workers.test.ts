@@ -71,12 +71,14 @@ describe("Celery workers on RabbitMQ", { skip, concurrency: false }, () => {
   });
 
   test("a worker that is told to stop owns its task until it ends, and takes no more", async () => {
-    await lab.produce([{ ms: 8000, count: 2 }]);
+    const release = lab.release();
+    await lab.produce([{ kwargs: { until: release.file }, count: 2 }]);
     const worker = lab.begin("w", ["-c", "1", "--prefetch-multiplier", "1"]);
     await lab.reading("it runs", ({ running }) => running === 1);
     worker.signal("SIGTERM");
     const leaving = await lab.reading("it has said goodbye", ({ workers }) => workers?.[0]?.quiet === true);
     assert.deepEqual([busy(leaving), leaving.running], [{ w: 1 }, 1]);
+    await release.now();
     await worker.exited;
     await lab.reading("it is forgotten", ({ workers, running }) => workers?.length === 0 && running === 0);
   });
@@ -93,8 +95,9 @@ describe("Celery workers on RabbitMQ", { skip, concurrency: false }, () => {
     const worker = lab.begin("w", ["-c", "1"]);
     await lab.reading("it runs", ({ running, reserved }) => running === 1 && reserved === 4);
     await kill(worker);
-    const reading = await lab.reading("it is gone", ({ workers }) => workers?.length === 0);
-    assert.deepEqual([reading.waiting, reading.running, reading.reserved], [4, 0, 0]);
+    const back = ({ workers, waiting }: Reading) => workers?.length === 0 && waiting === 4;
+    const reading = await lab.reading("it is gone, and what it held is back", back);
+    assert.deepEqual([reading.running, reading.reserved], [0, 0]);
   });
 
   test("quieted it gets none of the next tasks, shows exactly what it holds, and works again when let", async () => {

@@ -88,12 +88,14 @@ describe("what Celery workers have in hand", { skip, concurrency: false }, () =>
   });
 
   test("a worker that is told to stop owns its task until it ends, and takes no more", async () => {
-    await lab.produce([{ ms: 12_000, count: 2 }]);
+    const release = lab.release();
+    await lab.produce([{ kwargs: { until: release.file }, count: 2 }]);
     const worker = lab.begin("w", ["-c", "1", "--prefetch-multiplier", "1"]);
     await lab.reading("it runs", ({ running }) => running === 1);
     worker.signal("SIGTERM");
     const leaving = await lab.reading("it has said goodbye", ({ workers }) => workers?.[0]?.quiet === true);
     assert.deepEqual([busy(leaving), leaving.running], [{ w: 1 }, 1]);
+    await release.now();
     await worker.exited;
     assert.deepEqual(
       (await lab.journal()).map(({ kind }) => kind),

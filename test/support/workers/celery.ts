@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@redis/client";
@@ -78,6 +78,11 @@ export async function labOn<Client extends Parameters<typeof celery.read>[0]>({ 
       const worker = startCeleryWorker(python, id, { ...env, WORKTIDE_TEST_JOURNAL: journal, ...more }, options);
       started.push(worker);
       return worker;
+    },
+    /** A file that tasks wait for, which is not there yet. */
+    release() {
+      const file = join(folder, `release-${crypto.randomUUID()}`);
+      return { file, now: () => writeFile(file, "") };
     },
     /** The first reading that fits. */
     reading: (what: string, fits: (reading: Reading) => boolean, fields: Fields = {}): Promise<Reading> =>
