@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { celery } from "../../scalers/celery.ts";
+import type { Reading } from "../../src/core/contract.ts";
 import { busy, type CeleryLab, names, openCeleryLab, skip } from "../support/workers/celery.ts";
 import { kill, until } from "../support/workers/start.ts";
 
@@ -85,8 +86,9 @@ describe("what waits for Celery", { skip, concurrency: false }, () => {
     assert.equal((await lab.read()).waiting, 0);
     assert.equal((await lab.read({ keyPrefix: "shop[eu]*:" })).waiting, 3);
     lab.begin("theirs", ["-c", "1", "--prefetch-multiplier", "1"], prefix);
-    const reading = await lab.reading("one runs", ({ running }) => running === 1, { keyPrefix: "shop[eu]*:" });
-    assert.deepEqual([reading.waiting, reading.reserved, busy(reading)], [1, 1, { theirs: 1 }]);
+    const both = ({ running, reserved }: Reading) => running === 1 && reserved === 1;
+    const reading = await lab.reading("one runs and one is fetched", both, { keyPrefix: "shop[eu]*:" });
+    assert.deepEqual([reading.waiting, busy(reading)], [1, { theirs: 1 }]);
   });
 
   test("without any worker running is 0, but only once a beat of one would have been heard", async () => {
@@ -100,7 +102,7 @@ describe("what waits for Celery", { skip, concurrency: false }, () => {
   test("a worker that was killed leaves its place in the binding, its tasks in unacked, and is not there", async () => {
     await lab.produce([{ ms: 600_000, count: 6 }]);
     const worker = lab.begin("doomed", ["-c", "1"]);
-    await lab.reading("it works", ({ running }) => running === 1);
+    await lab.reading("it works, and has all that it may fetch", ({ running, reserved }) => running === 1 && reserved === 4);
     await kill(worker);
     const gone = await lab.reading("its beats are missed", ({ running }) => running === 0);
     assert.deepEqual([names(gone), gone.waiting, gone.reserved], [[], 1, 4]);
