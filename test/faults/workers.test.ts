@@ -14,11 +14,15 @@ const onMails = { worker: "mails" } as const;
 suite("Workers fail", { concurrency: 3 }, () => {
   test("a worker that is wedged with a job in hand is never taken away (rows 3, 12)", async () => {
     await using stage = await setStage({ pools: [pool("mails", { min: 1 }), calm], workerEnv: { LOCK_MS: "30000" } });
-    await stage.occupied("mails", 8, 1500);
+    const until = join(stage.dir, "release");
+    await stage.enqueue("mails", 3, 1500, { until });
+    await stage.enqueue("mails", 5, 1500);
+    await stage.busy(3); // all of them, so whoever is stopped has one in hand
     const [victim] = stage.processes("mails");
     assert.ok(victim !== undefined);
     await stage.fault({ fault: "SIGSTOP", ...onMails, member: victim.id }, async () => {
       kill(victim.pid, "SIGSTOP");
+      await writeFile(until, "");
       await pause(5000);
       assert.ok(
         stage.processes("mails").some(({ pid }) => pid === victim.pid),

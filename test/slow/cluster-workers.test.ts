@@ -44,11 +44,15 @@ suite("Pods and their workers fail", { skip: await noControlPlane(), concurrency
     const mails = pool("mails", { min: 1, max: 3 });
     await using stage = await setClusterStage(plane, { pools: [mails], workerEnv: { LOCK_MS: "30000" } });
     await stage.start();
-    await stage.occupied("mails", 6, 1_500);
+    const until = join(stage.dir, "release");
+    await stage.enqueue("mails", 3, 1_500, { until });
+    await stage.enqueue("mails", 3, 1_500);
+    await stage.busy(3); // all of them, so whoever is stopped has one in hand
     const [victim] = stage.processes("mails");
     assert.ok(victim !== undefined);
     await stage.fault({ fault: "SIGSTOP", ...onMails, member: victim.id }, async () => {
       kill(victim.pid, "SIGSTOP");
+      await writeFile(until, "");
       await pause(4_000);
       assert.ok(
         stage.processes("mails").some(({ id }) => id === victim.id),

@@ -141,7 +141,8 @@ export async function openHouse(options: StageOptions, { note, now }: Notes, und
     steadyPort: steady.port,
     redisUrl: redis.url,
     journal,
-    env: options.workerEnv ?? {},
+    // Where no job may begin twice, no lock may lapse since the machine was busy.
+    env: { ...(options.constants?.duplicates === "fail" && { LOCK_MS: "30000" }), ...options.workerEnv },
   };
   const keepDir = () => {
     kept = true;

@@ -94,7 +94,7 @@ export async function setClusterStage(plane: Access, options: ClusterStageOption
   const node = undo.use(
     await startNode(plane, room, (pool) => ({
       command: commandOf.get(pool) ?? sleeping,
-      env: { ...env, QUEUE: pool, ...options.workerEnv },
+      env: { ...env, QUEUE: pool, ...house.around.env },
     })),
   );
   const paths = {
