@@ -62,7 +62,7 @@ describe("a Redis that fails", () => {
 
   it("and is still loading its data is told as loading, and is read once it has", { skip: needsRedis7 }, async () => {
     await using redis = await startRedis({ args: debug });
-    await redisCommand(redis.port, "DEBUG", "POPULATE", "3000");
+    await redisCommand(redis.port, "DEBUG", "POPULATE", "50000"); // 15 s to load, which nobody waits for
     await redisCommand(redis.port, "SAVE");
     await redis.restart({
       args: [...debug, "--key-load-delay", "300", "--loading-process-events-interval-bytes", "1024"],

@@ -17,7 +17,10 @@ suite("Redis is there, and refuses", { concurrency: 3 }, () => {
       stage.fault({ fault: "LOADING", ...onMain }, async () => {
         await stage.admin.sendCommand(["DEBUG", "POPULATE", "1000", "filler"]);
         await stage.admin.sendCommand(["BGREWRITEAOF"]);
-        await pause(300);
+        await waitFor("what fills it to be on disk", async () => {
+          const about = await stage.admin.info("persistence");
+          return about.includes("aof_rewrite_in_progress:0") && about.includes("aof_rewrite_scheduled:0");
+        });
         await stage.redis.restart({
           upWhen: "loading",
           args: [...redisArgs, "--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024", ...loginOf(stage)],

@@ -48,6 +48,9 @@ export async function startSentinel(): Promise<TestSentinel> {
       const others = await redisCommand(port, "SENTINEL", "SENTINELS", "main");
       const replicas = await redisCommand(port, "SENTINEL", "REPLICAS", "main");
       if (!Array.isArray(others) || others.length < 2 || !Array.isArray(replicas) || replicas.length < 1) return false;
+      // Nobody is made the primary of whom it does not know that it is in step.
+      const [about = []] = replicas as readonly (readonly string[])[];
+      if (about[about.indexOf("master-link-status") + 1] !== "ok") return false;
     }
     return true;
   });
