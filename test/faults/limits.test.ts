@@ -27,7 +27,6 @@ suite("What worktide lives on runs out", { concurrency: 3 }, () => {
       pools: [...many, calm],
       empty: true,
       env: { NODE_OPTIONS: "--max-old-space-size=96" },
-      constants: { slackMs: 1000 },
     });
     await stage.settles("calm", 1);
     const before = await metric(stage, "process_resident_memory_bytes");
