@@ -191,8 +191,11 @@ suite("A controller whose API server fails, in more ways", { skip: await noContr
         return n % 2 === 0 && request.method !== "GET" ? { doneThen: 500 } : { status: 500 };
       });
       for (const jobs of [5, 8, 6]) {
-        await stage.admin.del("backlog:backlog");
-        await stage.admin.rPush("backlog:backlog", Array.from({ length: jobs }, String));
+        await stage.admin
+          .multi()
+          .del("backlog:backlog")
+          .rPush("backlog:backlog", Array.from({ length: jobs }, String))
+          .exec();
         await stage.size("backlog", jobs);
       }
       script.set(() => undefined);

@@ -55,7 +55,7 @@ suite("What is declared is changed, taken away or wrong", { skip: await noContro
         await pause(10);
       }
     })();
-    for (const jobs of [6, 9, 4]) {
+    for (const jobs of [6, 9, 4, 7, 9, 5]) {
       await sized(stage, jobs);
       await stage.size("backlog", jobs);
     }

@@ -48,8 +48,7 @@ suite("Two controllers, of which one leads", { skip: await noControlPlane(), con
     await Promise.all([first.leads(), second.leads()]);
     await stage.settles("backlog", 3);
     for (const jobs of [8, 5]) {
-      await stage.admin.del("backlog:backlog");
-      await stage.admin.rPush("backlog:backlog", fill(jobs));
+      await stage.admin.multi().del("backlog:backlog").rPush("backlog:backlog", fill(jobs)).exec();
       await stage.size("backlog", jobs);
     }
     await stage.occupied("mails", 6, 300);

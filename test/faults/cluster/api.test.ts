@@ -101,8 +101,11 @@ suite("A controller whose API server fails", { skip: await noControlPlane(), con
         return [line, old[Math.floor(old.length / 2)] ?? line]; // and one of the past
       });
       for (const jobs of [5, 8, 6]) {
-        await stage.admin.del("backlog:backlog");
-        await stage.admin.rPush("backlog:backlog", Array.from({ length: jobs }, String));
+        await stage.admin
+          .multi()
+          .del("backlog:backlog")
+          .rPush("backlog:backlog", Array.from({ length: jobs }, String))
+          .exec();
         await stage.size("backlog", jobs);
       }
       script.setLines((line) => [line]);
