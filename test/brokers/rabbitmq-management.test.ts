@@ -99,9 +99,10 @@ describe("the management API of RabbitMQ", { skip }, () => {
       up ? json(row({ messages_ready: 2, messages_unacknowledged: 1 }))(request, response) : response.writeHead(500).end(),
     );
     await using lab = await openLab(server, { management: { url: management.url } });
+    const began = performance.now();
     for (let i = 0; i < 20; i++) assert.equal((await lab.read({ queue: "mails" })).waiting, 2);
     const lists = () => management.asked.filter(({ url }) => url?.includes("enable_queue_totals")).length;
-    assert.equal(lists(), 1);
+    assert.ok(lists() <= 1 + (performance.now() - began) / 2000, `${lists()} times`);
     up = true;
     assert.equal((await lab.reading("it is back", { queue: "mails" }, ({ running }) => running === 1)).waiting, 2);
   });

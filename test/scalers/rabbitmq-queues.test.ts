@@ -50,12 +50,10 @@ describe("queues of RabbitMQ", { skip }, () => {
     await (await two.take("named", 1)).consume("named", () => {});
     const idle = await rabbitClient(server.url, "mails-2-cd34");
     await (await idle.model.createChannel()).consume("other-of-idle", () => {}).catch(() => {});
-    const before = performance.now();
     const reading = await lab.reading("the statistics", { queue: "named" }, ({ workers = [] }) => {
       const held = workers.map(({ busy }) => busy).sort();
       return held.join() === "2,3" || held.join() === "1,3";
     });
-    assert.ok(performance.now() - before < 30_000);
     const named = reading.workers?.find(({ id }) => id === "mails-1-ab12");
     assert.deepEqual([named?.busy, named?.host], [3, "127.0.0.1"]);
     assert.ok(reading.workers?.some(({ id }) => /^127\.0\.0\.1:\d+$/.test(id)));
