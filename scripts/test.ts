@@ -1,5 +1,7 @@
 // `npm test`: the check, then every test but the slow ones. `npm run test:all`: those too. `npm test -- test/api/*.test.ts`: these
 // tests only, without the check.
+import { globSync } from "node:fs";
+import { relative } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { findRedis } from "../src/services/find-redis.ts";
@@ -14,23 +16,25 @@ import { check } from "./check.ts";
 
 const slow = process.argv[2] === "--all";
 const everything = process.argv.length === 2 || slow;
-/** What takes minutes stands in test/slow. */
-const usual = ["test/*.test.ts", "test/!(slow)/**/*.test.ts"];
-const patterns = everything ? [...usual, ...(slow ? ["test/slow/**/*.test.ts"] : [])] : process.argv.slice(2);
+/** What takes long stands in test/slow. It goes first, then what breaks services: in the end nobody waits for one file alone. */
+const usual = ["test/faults/**/*.test.ts", "test/!(slow|faults)/**/*.test.ts", "test/*.test.ts"];
+const patterns = everything ? [...(slow ? ["test/slow/**/*.test.ts"] : []), ...usual] : process.argv.slice(2);
+const files = [...new Set(patterns.flatMap((pattern) => globSync(pattern).sort()))];
 /** Longest that one file may take: a test that never ends must not hold a build for ever. */
 const fileTimeoutMs = 15 * 60_000;
 
 async function test(): Promise<boolean> {
-  await using _shared = await shareControlPlane(patterns);
+  await using _shared = await shareControlPlane(files);
   const counts = { passed: 0, failed: 0, skipped: 0 };
   const began = performance.now();
   const stream = run({
-    globPatterns: patterns,
+    files,
     concurrency: 2, // each file takes services of its own; more at once starve each other's deadlines
     timeout: fileTimeoutMs,
   });
-  stream.on("test:summary", ({ file, counts: of, success }) => {
-    if (file !== undefined) return; // one summary per file, then the one of all
+  const took: [file: string, seconds: number][] = [];
+  stream.on("test:summary", ({ file, counts: of, success, duration_ms }) => {
+    if (file !== undefined) return void took.push([relative(".", file), duration_ms / 1000]); // one summary per file, then the one of all
     counts.passed = of.passed;
     counts.skipped = of.skipped + of.todo;
     counts.failed = of.tests - of.passed - of.skipped - of.todo;
@@ -43,6 +47,8 @@ async function test(): Promise<boolean> {
   if (ran === 0) console.error(`no test was run: nothing matches ${patterns.join(" ")}`);
   process.once("exit", () => {
     // After the reporter's own last lines: what a build server looks for.
+    const slowest = took.toSorted(([, a], [, b]) => b - a).slice(0, 8);
+    if (took.length > 8) console.log(`took longest: ${slowest.map(([file, of]) => `${file} ${of.toFixed(0)} s`).join(", ")}`);
     console.log(`took ${seconds} s`);
     console.log(`tests: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
   });

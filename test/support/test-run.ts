@@ -1,4 +1,4 @@
-import { globSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { type ControlPlane, findPrograms, startControlPlane } from "./control-plane.ts";
 import { sharedVariable } from "./shared-control-plane.ts";
 
@@ -6,8 +6,8 @@ import { sharedVariable } from "./shared-control-plane.ts";
  * What the files of a test run share: one control plane, where one of them asks for it and one can run here. Its address
  * goes to them through the environment of this process. Builds the programs first where they are missing.
  */
-export async function shareControlPlane(patterns: readonly string[]): Promise<AsyncDisposable | undefined> {
-  const texts = globSync([...patterns]).map((file) => readFileSync(file, "utf8"));
+export async function shareControlPlane(files: readonly string[]): Promise<AsyncDisposable | undefined> {
+  const texts = files.map((file) => readFileSync(file, "utf8"));
   if (!texts.some((text) => /ControlPlane\b/.test(text))) return undefined;
   const programs = await findPrograms();
   if ("missing" in programs) {

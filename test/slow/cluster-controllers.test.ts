@@ -3,12 +3,12 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import type { Access } from "../../support/cluster/access.ts";
-import { noControlPlane } from "../../support/control-plane.ts";
-import { sharedControlPlane } from "../../support/shared-control-plane.ts";
-import { pool } from "../support/pools.ts";
-import { seedOf } from "../support/seed.ts";
-import { setClusterStage } from "./support/stage.ts";
+import { setClusterStage } from "../faults/cluster/support/stage.ts";
+import { pool } from "../faults/support/pools.ts";
+import { seedOf } from "../faults/support/seed.ts";
+import type { Access } from "../support/cluster/access.ts";
+import { noControlPlane } from "../support/control-plane.ts";
+import { sharedControlPlane } from "../support/shared-control-plane.ts";
 
 const backlog = pool("backlog", { kind: "list", waitingPerReplica: 1, max: 9 });
 const fill = (count: number) => Array.from({ length: count }, String);

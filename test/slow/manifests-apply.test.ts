@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { stringify } from "yaml";
 import { permissions } from "../../src/install/permissions.ts";
+import { chartObjects, keyOf, kustomized, type Made, printed, specOf } from "../manifests/objects.ts";
 import { established } from "../support/cluster/established.ts";
 import { ApiError, type ControlPlane, noControlPlane, startControlPlane } from "../support/control-plane.ts";
 import { findPackaging } from "../support/packaging.ts";
 import { waitFor } from "../support/wait.ts";
-import { chartObjects, keyOf, kustomized, type Made, printed, specOf } from "./objects.ts";
 
 const skip = await noControlPlane();
 const packaging = await findPackaging();

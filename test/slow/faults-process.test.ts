@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { ask } from "./support/ask.ts";
-import { pool } from "./support/pools.ts";
-import { kill } from "./support/proc.ts";
-import { calm } from "./support/scenario.ts";
-import { seedOf } from "./support/seed.ts";
-import { setStage } from "./support/stage.ts";
+import { ask } from "../faults/support/ask.ts";
+import { pool } from "../faults/support/pools.ts";
+import { kill } from "../faults/support/proc.ts";
+import { calm } from "../faults/support/scenario.ts";
+import { seedOf } from "../faults/support/seed.ts";
+import { setStage } from "../faults/support/stage.ts";
 
 const strict = { duplicates: "fail" } as const;
 

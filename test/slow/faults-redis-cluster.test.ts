@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { slotOf } from "../../src/brokers/redis-slots.ts";
+import { listOf, type Pool, pool } from "../faults/support/pools.ts";
+import { calm, heldDuring } from "../faults/support/scenario.ts";
+import { type Stage, setStage } from "../faults/support/stage.ts";
 import { redisCommand, startCluster, type TestCluster } from "../support/redis-topologies.ts";
 import { needsRedis7 } from "../support/redis-version.ts";
 import { waitFor } from "../support/wait.ts";
-import { listOf, type Pool, pool } from "./support/pools.ts";
-import { calm, heldDuring } from "./support/scenario.ts";
-import { type Stage, setStage } from "./support/stage.ts";
 
 /** One pool for each node, whose list lies there. */
 const poolsOf = (cluster: TestCluster): readonly Pool[] =>

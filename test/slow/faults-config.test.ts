@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { listOf, pool } from "../faults/support/pools.ts";
+import { calm } from "../faults/support/scenario.ts";
+import { type Stage, setStage } from "../faults/support/stage.ts";
 import { waitFor } from "../support/wait.ts";
-import { listOf, pool } from "./support/pools.ts";
-import { calm } from "./support/scenario.ts";
-import { type Stage, setStage } from "./support/stage.ts";
 
 const list = pool("list", { kind: "list", max: 5, waitingPerReplica: 1 });
 

@@ -4,10 +4,10 @@ import { readdir, writeFile } from "node:fs/promises";
 import { suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
-import { ask } from "./support/ask.ts";
-import { pool } from "./support/pools.ts";
-import { calm } from "./support/scenario.ts";
-import { type Stage, setStage } from "./support/stage.ts";
+import { ask } from "../faults/support/ask.ts";
+import { pool } from "../faults/support/pools.ts";
+import { calm } from "../faults/support/scenario.ts";
+import { type Stage, setStage } from "../faults/support/stage.ts";
 
 const run = promisify(execFile);
 const onMain = { connection: "main" } as const;

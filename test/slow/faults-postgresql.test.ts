@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { pool } from "../faults/support/pools.ts";
+import { calm, heldDuring } from "../faults/support/scenario.ts";
+import { type Stage, setStage } from "../faults/support/stage.ts";
 import { skipWithoutPostgres, startPostgres } from "../support/postgresql.ts";
 import { signalOne, type TestDatabase } from "../support/sql-server.ts";
 import { waitFor } from "../support/wait.ts";
-import { pool } from "./support/pools.ts";
-import { calm, heldDuring } from "./support/scenario.ts";
-import { type Stage, setStage } from "./support/stage.ts";
 
 /** Longer than the deadline of a reading, so that each fault is noticed. */
 const longMs = 3500;

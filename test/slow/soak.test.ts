@@ -1,4 +1,4 @@
-// Scale-downs under load. Short with every `npm test`; WORKTIDE_SOAK=1000 takes so many workers away.
+// Scale-downs under load. Short with `npm run test:all`; WORKTIDE_SOAK=1000 takes so many workers away.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -8,13 +8,13 @@ import { fileURLToPath } from "node:url";
 import { readDeclared } from "../../src/cli/declared.ts";
 import { type House, type Life, openHouse } from "../cli/house.ts";
 import { tail } from "../cli/tail.ts";
+import { createTaskSender } from "../support/celery-tasks.ts";
 import { check, describe as inWords } from "../support/checker/check.ts";
 import { type History, historyOf, poolOf } from "../support/checker/history.ts";
 import { duplicates, jobRuns } from "../support/checker/jobs.ts";
 import { type Line, parseLines } from "../support/checker/lines.ts";
 import { findPython } from "../support/python.ts";
 import { patienceMs, waitFor } from "../support/wait.ts";
-import { createTaskSender } from "./celery-tasks.ts";
 
 /** Workers to be taken away in all; of five, one is a Celery worker. */
 const goal = Number(process.env["WORKTIDE_SOAK"] ?? 60);

@@ -3,11 +3,11 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { pool } from "../faults/support/pools.ts";
+import { kill } from "../faults/support/proc.ts";
+import { calm, whileBusy } from "../faults/support/scenario.ts";
+import { setStage } from "../faults/support/stage.ts";
 import { waitFor } from "../support/wait.ts";
-import { pool } from "./support/pools.ts";
-import { kill } from "./support/proc.ts";
-import { calm, whileBusy } from "./support/scenario.ts";
-import { setStage } from "./support/stage.ts";
 
 const onMails = { worker: "mails" } as const;
 

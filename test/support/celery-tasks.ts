@@ -1,5 +1,5 @@
 import { createClient } from "@redis/client";
-import { produceTasks } from "../support/workers/start.ts";
+import { produceTasks } from "./workers/start.ts";
 
 /** What the Redis transport of kombu puts in a list, as far as it differs from task to task. */
 type Message = {

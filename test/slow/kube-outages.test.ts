@@ -5,10 +5,10 @@ import type { KubeClient } from "../../src/kube/client.ts";
 import { KubeError } from "../../src/kube/kube.ts";
 import { contend } from "../../src/kube/lease.ts";
 import { watchList } from "../../src/kube/watch-list.ts";
+import { type ConfigMap, clientOf, clientThrough, configMaps } from "../kube/support.ts";
 import { type ControlPlane, noControlPlane, startControlPlane } from "../support/control-plane.ts";
 import { startProxy } from "../support/proxy.ts";
 import { waitFor } from "../support/wait.ts";
-import { type ConfigMap, clientOf, clientThrough, configMaps } from "./support.ts";
 
 const space = "default";
 const ref = (name: string) => ({ kind: configMaps, namespace: space, name });

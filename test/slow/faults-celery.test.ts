@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { celeryCommand, pool } from "../faults/support/pools.ts";
+import { setStage } from "../faults/support/stage.ts";
 import { findPython } from "../support/python.ts";
-import { celeryCommand, pool } from "./support/pools.ts";
-import { setStage } from "./support/stage.ts";
 
 const found = await findPython();
 const python = "python" in found ? found.python : "";

@@ -1,6 +1,6 @@
 import { test } from "node:test";
+import { heldThroughAll, networkFaults } from "../faults/support/elsewhere.ts";
 import { startScaler } from "../support/external-scaler.ts";
-import { heldThroughAll, networkFaults } from "./support/elsewhere.ts";
 
 test("a scaler in another process is refused, silent, stopped, killed, or says UNAVAILABLE: held (rows 1, 4, 5)", async () => {
   await using scaler = await startScaler();

@@ -1,8 +1,8 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { heldThroughAll, networkFaults } from "../faults/support/elsewhere.ts";
 import { listening } from "../support/listening.ts";
-import { heldThroughAll, networkFaults } from "./support/elsewhere.ts";
 
 type Answer = (response: ServerResponse) => void;
 

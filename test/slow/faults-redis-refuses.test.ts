@@ -1,10 +1,10 @@
 import { mkdir } from "node:fs/promises";
 import { suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { heldDuring, whileBusy } from "../faults/support/scenario.ts";
+import type { Stage } from "../faults/support/stage.ts";
 import { startRedis } from "../support/redis.ts";
 import { waitFor } from "../support/wait.ts";
-import { heldDuring, whileBusy } from "./support/scenario.ts";
-import type { Stage } from "./support/stage.ts";
 
 const onMain = { connection: "main" } as const;
 const config = (stage: Stage, name: string, value: string) => stage.admin.sendCommand(["CONFIG", "SET", name, value]);

@@ -4,11 +4,11 @@ import { once } from "node:events";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { KubeClient } from "../../src/kube/client.ts";
+import { type ConfigMap, clientOf, configMaps } from "../kube/support.ts";
 import type { Access } from "../support/cluster/access.ts";
 import { noControlPlane } from "../support/control-plane.ts";
 import { namespace, sharedControlPlane } from "../support/shared-control-plane.ts";
 import { waitFor } from "../support/wait.ts";
-import { type ConfigMap, clientOf, configMaps } from "./support.ts";
 
 type Written = Readonly<{ term: number; identity: string; at: number }>;
 
@@ -65,7 +65,7 @@ describe("two processes that contend for one Lease", { skip: await noControlPlan
   });
 
   const start = (space: string, name: string, durationMs: number): ChildProcess & Disposable => {
-    const script = path.join(import.meta.dirname, "leader-process.ts");
+    const script = path.join(import.meta.dirname, "../kube/leader-process.ts");
     const args = [script, plane.kubeconfig, space, name, String(durationMs)];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
     return Object.assign(child, { [Symbol.dispose]: () => void child.kill("SIGKILL") });

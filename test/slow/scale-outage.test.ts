@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type ControlPlane, noControlPlane, startControlPlane } from "../support/control-plane.ts";
-import { change, never, openRig, waitFor, waitMs } from "./cluster-rig.ts";
+import { change, never, openRig, waitFor, waitMs } from "../targets/cluster-rig.ts";
 
 describe("a target of a control plane in trouble", { skip: await noControlPlane() }, () => {
   let plane: ControlPlane;

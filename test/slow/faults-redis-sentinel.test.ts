@@ -1,9 +1,9 @@
 import { suite, test } from "node:test";
+import { listOf, pool } from "../faults/support/pools.ts";
+import { calm, heldDuring } from "../faults/support/scenario.ts";
+import { type Stage, setStage } from "../faults/support/stage.ts";
 import { redisCommand, startSentinel, type TestSentinel } from "../support/redis-topologies.ts";
 import { waitFor } from "../support/wait.ts";
-import { listOf, pool } from "./support/pools.ts";
-import { calm, heldDuring } from "./support/scenario.ts";
-import { type Stage, setStage } from "./support/stage.ts";
 
 const list = pool("list", { kind: "list", max: 5, waitingPerReplica: 1 });
 

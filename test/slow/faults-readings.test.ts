@@ -3,10 +3,10 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { pool, streamOf } from "../faults/support/pools.ts";
+import { calm, heldDuring } from "../faults/support/scenario.ts";
+import { setStage } from "../faults/support/stage.ts";
 import { needsRedis7 } from "../support/redis-version.ts";
-import { pool, streamOf } from "./support/pools.ts";
-import { calm, heldDuring } from "./support/scenario.ts";
-import { setStage } from "./support/stage.ts";
 
 const onMain = { connection: "main" } as const;
 const list = pool("list", { kind: "list", max: 5, waitingPerReplica: 1 });

@@ -1,8 +1,8 @@
 import { suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { heldDuring, whileBusy } from "../faults/support/scenario.ts";
+import { seedOf } from "../faults/support/seed.ts";
 import { dropFirstReply, garble, insertReply } from "../support/proxy.ts";
-import { heldDuring, whileBusy } from "./support/scenario.ts";
-import { seedOf } from "./support/seed.ts";
 
 const onMain = { connection: "main" } as const;
 
