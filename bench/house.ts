@@ -30,6 +30,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 /** Inside of node_modules: the libraries are found from there, and nothing takes it for a part of the project. */
 const built = join(root, "node_modules/.cache/worktide-bench");
 const imageFlags = ["--min-semi-space-size=2", "--max-semi-space-size=2"];
+const imageEnv = { MALLOC_ARENA_MAX: "1" };
 const startMs = 120_000;
 
 /** `worktide run`. */
@@ -40,9 +41,9 @@ export function startHouse({ documents, history = false, env = {} }: HouseOption
   ]);
 }
 
-/** So many ScaledWorkers of so many triggers, with targets that are nothing: many.ts, with the flags of the Dockerfile. */
+/** So many ScaledWorkers of so many triggers, with targets that are nothing: many.ts, with flags and environment of the Dockerfile. */
 export function startMany(url: string, workers: number, triggers = 1): Promise<House> {
-  return start([], {}, () => [...imageFlags, join(built, "bench/many.js"), url, String(workers), String(triggers)]);
+  return start([], imageEnv, () => [...imageFlags, join(built, "bench/many.js"), url, String(workers), String(triggers)]);
 }
 
 let isBuilt = false;

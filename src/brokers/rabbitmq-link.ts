@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { type Channel, type ChannelModel, connect, credentials } from "amqplib";
+import type { Channel, ChannelModel } from "amqplib";
 import { BrokerError, type Problem } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
 import { formatHostPort, type HostPort } from "./host-port.ts";
@@ -62,6 +62,7 @@ async function dial(
   certificates: Awaited<ReturnType<typeof tlsOptions>>,
   signal: AbortSignal,
 ): Promise<RabbitLink> {
+  const { connect, credentials } = await import("amqplib"); // when there is a RabbitMQ: 10 MiB
   const { login, tls, vhost } = address;
   const connecting = connect(
     {

@@ -1,4 +1,3 @@
-import { Agent, request } from "undici";
 import { redact } from "../api/redact.ts";
 import { BrokerError, type Problem } from "../core/contract.ts";
 import { codeOf, hide, kindOfCode, messageOf, oneClause } from "./socket-problem.ts";
@@ -39,6 +38,7 @@ export interface Web {
 
 /** Nothing is asked yet. Throws BrokerError when a certificate cannot be read. */
 export async function openWeb({ base, headers, secrets, tls }: WebAddress, limits: WebLimits): Promise<Web> {
+  const { Agent, request } = await import("undici"); // when there is somebody to ask: 20 MiB
   const { answerMs, connections, maxBytes } = limits;
   const dispatcher = new Agent({
     connections,
