@@ -91,9 +91,9 @@ describe("a pool of processes", () => {
   });
 
   it("starts new ones while others are still leaving", async (t) => {
-    const { target, grow, staying } = await createRig(t, { script: "stubborn.mjs", spec: { stopGraceMs: 60_000 } });
+    const { target, grow, staying, logOf } = await createRig(t, { script: "stubborn.mjs", spec: { stopGraceMs: 60_000 } });
     await grow(2);
-    await until("they ignore signals", () => target.pool().ready === 2);
+    await until("they ignore signals", () => staying().every((id) => logOf(id).includes("up")));
     const before = staying();
     await target.apply({ from: 2, to: 0, remove: before, decision: "test" }, signal);
     await grow(2);
