@@ -21,7 +21,11 @@ describe("asking a running worktide", { timeout: 600_000 }, () => {
     await house.write(house.connection(), house.pool(name));
     life = await house.run();
     await house.hold(name, 2);
-    await waitFor("2 jobs in hand", () => house.inHand(name) === 2);
+    await waitFor("2 jobs in hand, as worktide sees it", async () => {
+      const { pool, busy, triggers, conditions } = await house.snapshot(life, name);
+      const ready = conditions.find(({ type }) => type === "Ready")?.status;
+      return pool?.ready === 2 && busy === 2 && triggers[0]?.waiting === 0 && ready === "True";
+    });
   });
   after(() => house[Symbol.asyncDispose]());
 
@@ -131,7 +135,8 @@ describe("asking a running worktide", { timeout: 600_000 }, () => {
     const from = life.said.length;
     await house.write(house.connection(), house.pool(name), text);
     await life.says("the edited file is in force", patienceMs, from);
-    await waitFor("it to be told", async () => (await house.ask(["status", "-f", house.file])).code === 3);
+    await waitFor("it to be told", async () => (await house.snapshot(life, broken)).trouble?.reason === "CannotStart");
+    assert.equal((await house.ask(["status", "-f", house.file])).code, 3);
     const { code, stdout } = await house.ask(["explain", broken, "-f", house.file]);
     assert.equal(code, 3);
     assert.match(stdout, /✖ CannotStart/);

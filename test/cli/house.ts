@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -144,7 +144,11 @@ export async function openHouse() {
     },
     /** Has a pool that is made otherwise than by {@link pool} ended with this house. */
     owns: (name: string) => void pools.add(name),
-    write: (...documents: readonly string[]) => writeFile(file, documents.join("\n---\n")),
+    /** As editors do: at no moment is half of it to be read. */
+    async write(...documents: readonly string[]): Promise<void> {
+      await writeFile(`${file}.new`, documents.join("\n---\n"));
+      await rename(`${file}.new`, file);
+    },
     remove: () => rm(file),
     add: (queue: string, count: number, ms: number) => addEach(queue, new Array<number>(count).fill(ms)),
     addEach,
