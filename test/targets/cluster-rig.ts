@@ -17,6 +17,12 @@ export type PodThing = {
   status: { phase: string };
 };
 
+type WorkloadThing = {
+  metadata: { generation: number };
+  spec: { replicas: number };
+  status: { observedGeneration?: number; replicas?: number; readyReplicas?: number };
+};
+
 /**
  * A namespace of a real control plane (one of its own, unless it is to be `within` another's), and targets in it. There is
  * no kubelet: the tests say which pods run.
@@ -47,6 +53,27 @@ export async function openRig(plane: Access, user: Access = plane, within?: stri
 
   const pods = async () => (await plane.request<{ items: PodThing[] }>("GET", `${core}/pods`)).items;
   const living = async () => (await pods()).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+
+  /**
+   * Waits until the controllers of Deployments, ReplicaSets and StatefulSets have nothing left to do: each has seen its newest size,
+   * and there are just so many pods, all told of. Before that a pod may be on its way though the number is right, and each word of theirs is a conflict.
+   */
+  const settled = (size: number, { ready = 0 } = {}) =>
+    waitFor(
+      `the controllers to have come to ${size} pods`,
+      async () => {
+        const kinds = ["deployments", "replicasets", "statefulsets"];
+        const lists = await Promise.all(kinds.map((kind) => plane.request<{ items: WorkloadThing[] }>("GET", `${apps}/${kind}`)));
+        const done = lists
+          .flatMap(({ items }) => items)
+          .every(({ metadata, spec, status }) => {
+            const told = status.observedGeneration === metadata.generation && (status.replicas ?? 0) === size;
+            return told && spec.replicas === size && (status.readyReplicas ?? 0) === ready;
+          });
+        return done && (await pods()).length === size;
+      },
+      waitMs,
+    );
 
   /** Makes a pod run as a kubelet would say it. */
   const run = async ({ metadata: { name }, spec }: PodThing, { ready = true }: { ready?: boolean } = {}) => {
@@ -92,7 +119,7 @@ export async function openRig(plane: Access, user: Access = plane, within?: stri
   };
 
   return {
-    ...{ plane, kube, room: room.name, apps, core, calls, problems, pods, living, run, open, openWatches, watches },
+    ...{ plane, kube, room: room.name, apps, core, calls, problems, pods, living, settled, run, open, openWatches, watches },
     /** A workload of the apps group, its pods labelled by its name. */
     create: (name: string, replicas: number, kind = "Deployment", more: object = {}) =>
       plane.request("POST", `${apps}/${kind.toLowerCase()}s`, workload(name, replicas, kind, more)),

@@ -17,6 +17,7 @@ describe("targets of other kinds", { skip: await noControlPlane() }, () => {
     await using rig = await openRig(plane);
     await rig.create("mails", 4, "StatefulSet");
     await rig.runAll(4);
+    await rig.settled(4, { ready: 4 });
     const { target, until } = rig.open("mails", { kind: "StatefulSet" });
     await until("4 ready", ({ ready }) => ready === 4);
     assert.equal(target.pool()?.removal?.who, "first");
@@ -27,7 +28,7 @@ describe("targets of other kinds", { skip: await noControlPlane() }, () => {
     assert.equal((await target.apply(change(4, 3, ["mails-1"]), never)).size, 4, "not at the top");
     const applied = await target.apply(change(4, 1, ["mails-3", "mails-2", "mails-0"]), never);
     assert.equal(applied.size, 2);
-    await waitFor("two left", async () => (await rig.living()).length === 2, waitMs);
+    await rig.settled(2, { ready: 2 });
     assert.deepEqual((await rig.living()).map(({ metadata }) => metadata.name).toSorted(), ["mails-0", "mails-1"]);
   });
 
@@ -38,7 +39,7 @@ describe("targets of other kinds", { skip: await noControlPlane() }, () => {
     const { target, until } = rig.open("mails", { kind: "ReplicaSet" });
     await until("4 up", ({ members }) => members?.filter(({ ready }) => ready).length === 4);
     assert.equal((await target.apply(change(4, 2, names.slice(2)), never)).size, 2);
-    await waitFor("two left", async () => (await rig.pods()).length === 2, waitMs);
+    await rig.settled(2);
     assert.deepEqual((await rig.living()).map(({ metadata }) => metadata.name).toSorted(), names.slice(0, 2));
   });
 
@@ -66,12 +67,11 @@ describe("targets of other kinds", { skip: await noControlPlane() }, () => {
     const { target, until } = rig.open("mails", { kind: "Crew", apiVersion: `${first.group}/v1` });
     await until("the pool", ({ wanted }) => wanted === 2);
     await first[Symbol.asyncDispose]();
-    await waitFor("its end", () => target.pool() === undefined, waitMs);
-    assert.equal(target.trouble()?.reason, "TargetNotFound");
+    const isGone = () => target.pool() === undefined && target.trouble()?.reason === "TargetNotFound";
+    await waitFor("its end", isGone, waitMs);
     await using second = await crewKind(plane, rig.room);
     await second.create("mails", 3);
-    await waitFor("the new one", () => target.pool()?.wanted === 3, waitMs);
-    assert.equal(target.trouble(), undefined);
+    await waitFor("the new one", () => target.pool()?.wanted === 3 && target.trouble() === undefined, waitMs);
     assert.equal((await target.apply(change(3, 4), never)).size, 4);
   });
 

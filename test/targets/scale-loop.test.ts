@@ -33,16 +33,17 @@ describe("the loop over a target of a real control plane", { skip: await noContr
       const loop = createWorkerLoop("default/mails", target, rules, [trigger()], told.house);
       try {
         const names = (await rig.runAll(6)).map(({ metadata }) => metadata.name);
+        await waitFor("the answer to its write", () => rig.writes().length > 0, waitMs);
         assert.equal(rig.writes().length, 1, "full size in one write");
         // Celery's name of a node, and the host in it.
         const workers = names.map((host, n) => idle(`celery@${host}`, { host, busy: kept.some((one) => one === n) ? 1 : 0 }));
         now = { running: 2, workers };
         const left = kind === "StatefulSet" ? names.slice(0, 3) : names.filter((_, n) => kept.some((one) => one === n));
-        await waitFor("those left", async () => (await rig.pods()).length === left.length, waitMs);
+        await rig.settled(left.length, { ready: left.length });
         assert.deepEqual((await rig.living()).map(({ metadata }) => metadata.name).toSorted(), left);
         now = { workers: workers.filter(({ host }) => left.includes(host ?? "")).map((worker) => ({ ...worker, busy: 0 })) };
         await waitFor("none left", async () => (await rig.pods()).length === 0, waitMs);
-        assert.equal(target.pool()?.wanted, 0);
+        await waitFor("that to be known", () => target.pool()?.wanted === 0, waitMs);
         now = { waiting: 1 };
         await waitFor("one again: it was our own zero", () => target.pool()?.wanted === 1, waitMs);
         assert.deepEqual([notices, told.failures], [[], []]);

@@ -3,7 +3,7 @@ import { after, before, describe, it } from "node:test";
 import type { Access } from "../support/cluster/access.ts";
 import { noControlPlane } from "../support/control-plane.ts";
 import { sharedControlPlane } from "../support/shared-control-plane.ts";
-import { change, never, openRig, waitFor, waitMs } from "./cluster-rig.ts";
+import { change, never, openRig, type Rig, waitFor, waitMs } from "./cluster-rig.ts";
 
 describe("a Deployment as a target", { skip: await noControlPlane() }, () => {
   let plane: Access;
@@ -15,6 +15,7 @@ describe("a Deployment as a target", { skip: await noControlPlane() }, () => {
   it("is raised by one write, which counts before the watch shows it (I14)", async () => {
     await using rig = await openRig(plane);
     await rig.create("mails", 0);
+    await rig.settled(0);
     const { target, until } = rig.open("mails");
     await until("the pool", ({ wanted }) => wanted === 0);
     let told = 0;
@@ -42,8 +43,7 @@ describe("a Deployment as a target", { skip: await noControlPlane() }, () => {
     await until("6 up", ({ members }) => members?.filter(({ ready }) => ready).length === 6);
     const applied = await target.apply(change(6, 3, names.slice(0, 3)), never);
     assert.deepEqual(applied, { size: 3 });
-    await until("3 left", ({ existing }) => existing === 3);
-    await waitFor("no replacement left", async () => (await rig.pods()).length === 3, waitMs);
+    await rig.settled(3, { ready: 2 });
     assert.deepEqual((await rig.living()).map(({ metadata }) => metadata.name).toSorted(), names.slice(3));
     assert.deepEqual(notices, []);
   });
@@ -52,6 +52,7 @@ describe("a Deployment as a target", { skip: await noControlPlane() }, () => {
     await using rig = await openRig(plane);
     await rig.create("mails", 2);
     const names = (await rig.runAll(2)).map(({ metadata }) => metadata.name);
+    await rig.settled(2, { ready: 2 });
     const kept: unknown[] = [];
     const { target, until } = rig.open("mails", { beforeZero: async (memory) => void kept.push(memory) });
     await until("2 up", ({ ready }) => ready === 2);
@@ -96,6 +97,7 @@ describe("a Deployment as a target", { skip: await noControlPlane() }, () => {
   it("is written anew at a conflict that changes nothing, and decided anew at one that does (row 9, I7)", async () => {
     await using rig = await openRig(plane);
     await rig.create("mails", 1);
+    await rig.settled(1);
     const { target, until } = rig.open("mails", { watches: rig.openWatches() });
     await until("the pool", ({ wanted }) => wanted === 1);
     const path = `${rig.apps}/deployments/mails`;
@@ -147,6 +149,9 @@ describe("a Deployment as a target", { skip: await noControlPlane() }, () => {
     await until("a rollout", ({ removal }) => removal?.who === "any");
     assert.equal(target.trouble()?.reason, "RollingOut");
     assert.equal(target.pool()?.removal?.because, "a rollout is under way");
+    // As far as it gets: the new ones are never ready. Before that one could come that nobody has named.
+    await until("the rollout to stand still", ({ existing }) => existing === 5);
+    await waitFor("its controller to have told all of it", async () => (await rolledOut(rig)) === "5 2 2", waitMs);
     const names = (await rig.living()).map(({ metadata }) => metadata.name);
     assert.equal((await target.apply(change(4, 0, names.slice(1)), never)).size, 4, "one of them may be busy");
     assert.equal((await target.apply(change(4, 0, names), never)).size, 0);
@@ -158,8 +163,8 @@ describe("a Deployment as a target", { skip: await noControlPlane() }, () => {
     await plane.request("POST", `${rig.core}/resourcequotas`, { metadata: { name: "two" }, spec: { hard } });
     await rig.create("mails", 6);
     const { target, until } = rig.open("mails");
-    await until("the trouble", () => target.trouble()?.reason === "CannotStart");
-    assert.match(target.trouble()?.message ?? "", /of 6 pods are missing: .*exceeded quota/);
+    await until("the trouble", () => /^4 of 6 pods are missing: .*exceeded quota/.test(target.trouble()?.message ?? ""));
+    assert.equal(target.trouble()?.reason, "CannotStart");
     assert.equal(target.pool()?.limit?.reason, "WorkersFailing");
     assert.equal((await target.apply(change(6, 2, []), never)).size, 2);
     await until("the end of it", ({ limit }) => limit === undefined);
@@ -173,8 +178,9 @@ describe("a Deployment as a target", { skip: await noControlPlane() }, () => {
     await using _ = await brokenWebhook(plane, rig.room, rule, probe);
     await rig.create("mails", 1);
     const { target, until } = rig.open("mails");
-    await until("the trouble", () => target.trouble()?.reason === "CannotStart");
-    assert.match(target.trouble()?.message ?? "", /guard\.example\.org/);
+    // Until its controller gives that reason the pod may just be late.
+    await until("the trouble", () => /guard\.example\.org/.test(target.trouble()?.message ?? ""));
+    assert.equal(target.trouble()?.reason, "CannotStart");
   });
 
   it("whose size a webhook turns away says which one, and is not taken for done (row 60)", async () => {
@@ -190,6 +196,15 @@ describe("a Deployment as a target", { skip: await noControlPlane() }, () => {
     assert.equal(target.pool()?.wanted, 1);
   });
 });
+
+/** Of the Deployment `mails`: pods in all, updated ones, and those that are not available, once its newest template has been seen. */
+async function rolledOut(rig: Rig): Promise<string> {
+  type Status = { observedGeneration?: number; replicas?: number; updatedReplicas?: number; unavailableReplicas?: number };
+  type Deployment = { metadata: { generation: number }; status: Status };
+  const { metadata, status } = await rig.plane.request<Deployment>("GET", `${rig.apps}/deployments/mails`);
+  const { observedGeneration, replicas, updatedReplicas, unavailableReplicas } = status;
+  return observedGeneration === metadata.generation ? `${replicas} ${updatedReplicas} ${unavailableReplicas}` : "not seen yet";
+}
 
 /** A webhook that nobody answers for, within one namespace; in force once `probe` is turned away. */
 async function brokenWebhook(plane: Access, room: string, rule: object, probe: () => Promise<unknown>): Promise<AsyncDisposable> {
