@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import type { Access } from "../support/cluster/access.ts";
 import { noControlPlane } from "../support/control-plane.ts";
 import { sharedControlPlane } from "../support/shared-control-plane.ts";
@@ -58,8 +59,14 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
       const deployment = await plane.request("GET", `${house.apps}/deployments/mails`);
       return [worker.metadata.resourceVersion, deployment.metadata.resourceVersion, (await house.events("mails")).length];
     };
-    await pause(3_000); // pods and status of the Deployment come to rest
-    const before = await versions();
+    let before = await versions();
+    const resting = async () => {
+      const last = before;
+      await pause(2_000);
+      before = await versions();
+      return isDeepStrictEqual(before, last);
+    };
+    await waitFor("pods and status of the Deployment to come to rest", resting, waitMs);
     for (let i = 0; i < 10; i++) {
       await house.client.set("other", String(i));
       await pause(500);
@@ -126,11 +133,15 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
   it("leaves the target as it is when its ScaledWorker goes, without holding that up", async () => {
     await using house = await openClusterHouse(plane);
     await house.pool("mails");
-    await using _ = await house.start();
+    await using life = await house.start();
     await house.push("mails", 4);
     await house.size("mails", 2);
+    const known = async () => (await fetch(`${life.url}/api/v1/workers/${house.room}/mails`)).status === 200;
+    await waitFor("it to be known", known, waitMs);
     await plane.request("DELETE", `${house.ours}/scaledworkers/mails`);
     await assert.rejects(house.get("mails"), /404/);
+    // Until it knows, what the queue asks for is still done.
+    await waitFor("its end to be known", async () => !(await known()), waitMs);
     await house.client.del("mails");
     await pause(2_000);
     assert.equal(await house.replicas("mails"), 2);

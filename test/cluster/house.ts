@@ -8,13 +8,13 @@ import type { Access, Thing } from "../support/cluster/access.ts";
 import { established } from "../support/cluster/established.ts";
 import { startRedis } from "../support/redis.ts";
 import { namespace } from "../support/shared-control-plane.ts";
-import { waitFor } from "../support/wait.ts";
+import { patienceMs, waitFor } from "../support/wait.ts";
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 const crds = fileURLToPath(new URL("../../manifests/crds", import.meta.url));
 
 /** Bound of every wait: other tests run on the same two cores. */
-export const waitMs = 60_000;
+export const waitMs = patienceMs;
 
 type Worker = Thing & { status?: ScaledWorkerStatus };
 type Deployment = Thing & { spec: { replicas: number }; status: { replicas?: number } };
