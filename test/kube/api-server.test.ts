@@ -230,7 +230,8 @@ describe("against a real API server", { skip: await noControlPlane() }, () => {
     const status = { replicas: 3, conditions: [{ type: "Ready", status: "True" }], note: "ü" };
     writer.write(of, { replicas: 1, gone: true });
     writer.write(of, status);
-    await waitFor("the status", () => shown.get(`${space.name}/a`)?.fingerprint === writer.fingerprint(status));
+    const isShown = () => shown.get(`${space.name}/a`)?.fingerprint === writer.fingerprint(status);
+    await waitFor("the status", () => isShown() && writer.pending() === 0);
     const after = await kube.get<Thing>({ kind: things.kind, namespace: space.name, name: "a" });
     assert.deepEqual([after.status, after.metadata.generation], [status, 1]);
     writer.write(of, { note: "ü", conditions: [{ status: "True", type: "Ready" }], replicas: 3 });
@@ -251,10 +252,10 @@ describe("against a real API server", { skip: await noControlPlane() }, () => {
     await list.synced;
     assert.equal(list.size, 1);
     await things[Symbol.asyncDispose]();
-    await waitFor("the problem", () => list.problem() !== undefined || list.size === 0, 30_000);
+    await waitFor("the problem", () => list.problem() !== undefined || list.size === 0);
     things = await defineThings(things.kind);
     await kube.create(things.kind, { metadata: { name: "b", namespace: space.name } });
-    await waitFor("the new object", () => list.get(`${space.name}/b`) !== undefined, 60_000);
+    await waitFor("the new object", () => list.get(`${space.name}/b`) !== undefined);
     await things[Symbol.asyncDispose]();
   });
 
@@ -273,27 +274,21 @@ describe("against a real API server", { skip: await noControlPlane() }, () => {
     const names = { kind: "Thing", plural: "things", singular: "thing" };
     const ref = { kind: crds, name: `things.${group}` };
     await kube.create(crds, { metadata: { name: ref.name }, spec: { group, names, scope: "Namespaced", versions } });
-    await waitFor(
-      "the kind to be served",
-      () =>
-        kube.list({ kind }).then(
-          () => true,
-          () => false,
-        ),
-      30_000,
+    await waitFor("the kind to be served", () =>
+      kube.list({ kind }).then(
+        () => true,
+        () => false,
+      ),
     );
     return {
       kind,
       async [Symbol.asyncDispose]() {
         await kube.remove(ref);
-        await waitFor(
-          "it to be gone",
-          () =>
-            kube.get(ref).then(
-              () => false,
-              () => true,
-            ),
-          30_000,
+        await waitFor("it to be gone", () =>
+          kube.get(ref).then(
+            () => false,
+            () => true,
+          ),
         );
       },
     };

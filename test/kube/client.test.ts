@@ -146,13 +146,15 @@ describe("a server that wants to be left alone (row 22)", () => {
   it("lets a raise through while slow status writes fill their lane", async () => {
     await using rig = await createRig();
     const { kube, api } = rig;
-    api.set(({ query }) => (query.get("fieldManager") === "status" ? { afterMs: 1_000 } : undefined));
+    const held = Promise.withResolvers<void>();
+    api.setAfter(({ query }) => (query.get("fieldManager") === "status" ? held.promise : undefined));
     const slow = Array.from({ length: 60 }, (_, i) =>
       kube.create(configMaps, configMap(`s${i}`), { lane: "status", fieldManager: "status" }),
     );
     await kube.create(configMaps, configMap("r"), { lane: "raise" });
     const before = api.requests.filter(({ query }) => query.get("fieldManager") === "status").length;
     assert.ok(before <= 12, `${before} status writes were on their way`);
+    held.resolve();
     await Promise.allSettled(slow);
   });
 });
@@ -163,12 +165,14 @@ describe("a write behind a fence (row 11)", () => {
     const { kube, api } = rig;
     let leftMs = 10_000;
     await kube.create(configMaps, configMap("a"), { fence: () => leftMs });
-    api.set(() => ({ afterMs: 500 }));
+    const held = Promise.withResolvers<void>();
+    api.setAfter(() => held.promise);
     const patch = { type: "merge", body: {} } as const;
     const busy = Array.from({ length: 40 }, () => kube.patch(refTo("a"), patch, { lane: "raise", fence: () => leftMs }));
     const waiting = failureOf(kube.patch(refTo("a"), patch, { lane: "lower", fence: () => leftMs }));
     await waitFor("the raises to be on their way", () => api.requests.length === 41);
     leftMs = 0;
+    held.resolve();
     const failure = await waiting;
     assert.deepEqual([failure.reason, failure.outcome], ["NotLeader", "refused"]);
     assert.ok((await Promise.all(busy)).length === 40, "what was sent before ends well");
@@ -177,6 +181,7 @@ describe("a write behind a fence (row 11)", () => {
   it("ends before the lease does", async () => {
     await using rig = await createRig();
     const { kube, api } = rig;
+    await kube.create(configMaps, configMap("first")); // its connection takes a while, in which nothing would be sent
     api.set(() => ({ afterMs: Number.POSITIVE_INFINITY }));
     const ended: string[] = [];
     const create = (name: string, options: WriteOptions) =>
