@@ -27,6 +27,11 @@ export const admissionPath = "/admit";
 const maxBytes = 6 * 1024 * 1024;
 /** Who is one too many is turned away: whoever reaches the port may ask, and the API server does without an answer. */
 const mostAtOnce = 16;
+/**
+ * Longer than the API server keeps an idle connection (90 s, as all of Go): were we the first to close one, a review that is just being
+ * sent on it would be lost, for a POST is not sent again; and with `failurePolicy: Ignore` its object would pass unseen.
+ */
+const idleMs = 120_000;
 const hourMs = 3_600_000;
 const againMs = 5_000;
 
@@ -49,6 +54,7 @@ export async function openAdmissionServer(options: AdmissionServerOptions): Prom
   const server = createServer({ ...certificate, minVersion: "TLSv1.2" }, (request, response) => void handle(request, response));
   server.headersTimeout = 5_000;
   server.requestTimeout = 10_000;
+  server.keepAliveTimeout = idleMs;
   await listening(server, listen);
   const renewing = renew(options, stopped, (next) => {
     if (next.cert === certificate.cert) return;

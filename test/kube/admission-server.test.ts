@@ -35,6 +35,16 @@ async function open(over: Partial<AdmissionServerOptions> = {}) {
       const { statusCode, body: text } = await request(url, { method, dispatcher: agent, ...(method === "POST" && { body }) });
       return [statusCode, await text.text()] as const;
     },
+    /** How long it says that it keeps a connection. */
+    async idle() {
+      const { headers, body } = await request(`https://localhost:${server.port}/admit`, {
+        method: "POST",
+        dispatcher: agent,
+        body: "{}",
+      });
+      await body.dump();
+      return String(headers["keep-alive"]);
+    },
     async [Symbol.asyncDispose]() {
       await agent.destroy();
       await server[Symbol.asyncDispose]();
@@ -62,6 +72,12 @@ describe("the server of the webhook", () => {
     assert.equal((await server.ask("{}", "/"))[0], 404);
     assert.equal((await server.ask("", "/admit", "GET"))[0], 405);
     assert.deepEqual(server.faults, []);
+  });
+
+  it("keeps an idle connection longer than the API server does: who closes first must be who asks", async () => {
+    await using server = await open();
+    const [, said = ""] = /timeout=(\d+)/.exec(await server.idle()) ?? [];
+    assert.ok(Number(said) > 90, said);
   });
 
   it("tells who asks wrongly, and keeps its own faults to itself", async () => {
