@@ -71,8 +71,16 @@ describe("The controller, with no more rights than the manifests give it,", { sk
   });
   after(() => plane?.stop());
 
-  const apply = (objects: ReadonlyMap<string, Made>) =>
-    plane.kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], yaml(objects));
+  /** Resolves once the account may do something by each kind of binding: these reach the authorizer a moment after they were applied. */
+  const apply = async (objects: ReadonlyMap<string, Made>, watched: string) => {
+    await plane.kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], yaml(objects));
+    const may = async (verb: string, resource: string, namespace: string) => {
+      const args = ["auth", "can-i", verb, resource, "-n", namespace, `--as=system:serviceaccount:${system}:worktide`];
+      return (await plane.kubectl(args).catch((error: { stdout: string }) => error.stdout)).trim() === "yes";
+    };
+    await waitFor("its Role to be in force", () => may("create", "leases.coordination.k8s.io", system));
+    await waitFor("what it watches to be let", () => may("watch", "scaledworkers.worktide.dev", watched));
+  };
   const remove = (objects: ReadonlyMap<string, Made>) =>
     plane.kubectl(["delete", "--ignore-not-found", "-f", "-"], yaml(objects));
   const yaml = (objects: ReadonlyMap<string, Made>) =>
@@ -88,7 +96,7 @@ describe("The controller, with no more rights than the manifests give it,", { sk
   it("serves all namespaces: leads, scales, makes Jobs, tells; reads a Secret once a namespace lets it", async () => {
     await using house = await openClusterHouse(plane);
     const objects = await printed();
-    await apply(objects);
+    await apply(objects, house.room);
     await using life = await startAs(plane, objects);
     await house.connection("main");
     await house.deployment("mails", 0);
@@ -131,7 +139,7 @@ describe("The controller, with no more rights than the manifests give it,", { sk
   it("serves the namespaces of its Roles, and asks for nothing beyond them", async () => {
     await using house = await openClusterHouse(plane);
     const objects = await printed("--scope", "namespaced", "--namespaces", house.room, "--secrets", "redis");
-    await apply(objects);
+    await apply(objects, house.room);
     await house.secret("redis", { url: house.redis.url });
     await house.connection("main", { redis: { urlFrom: { secretKeyRef: { name: "redis", key: "url" } } } });
     await house.deployment("mails", 0);

@@ -63,12 +63,14 @@ describe("the example of GKE with Pub/Sub", { skip, timeout: 600_000 }, () => {
       assert.deepEqual(house.alive(name), []);
       await publish(6);
       let most = 0;
-      await waitFor("all mails", async () => {
+      // From now on: once they are done, the pool goes back to zero, where there is a probe again.
+      const unprobed = waitFor("no probe while there are workers", async () => (await client.probes()).length === 0);
+      const done = waitFor("all mails", async () => {
         most = Math.max(most, house.alive(name).length);
         return (await mails()).length >= 6;
       });
+      await Promise.all([unprobed, done]);
       assert.ok(most >= 2 && most <= 4, `${most}`);
-      await waitFor("no probe while there are workers", async () => (await client.probes()).length === 0);
       await house.size(name, 0);
       assert.equal((await mails()).length, 6, "each once");
       const { triggers } = await house.snapshot(life, name);

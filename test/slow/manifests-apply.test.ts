@@ -123,7 +123,8 @@ describe("On a real API server", { skip, timeout: 600_000 }, () => {
         "webhook-cluster": "",
       }[reach];
       for (const resource of resources) {
-        for (const verb of verbs) assert.ok(await may(namespace, group, resource, verb, names?.[0]), `${verb} ${resource}`);
+        // Roles and bindings reach the authorizer by its watch, a moment after they were applied.
+        for (const verb of verbs) await waitFor(`${verb} ${resource}`, () => may(namespace, group, resource, verb, names?.[0]));
       }
     }
     const refused = [
@@ -147,8 +148,10 @@ describe("On a real API server", { skip, timeout: 600_000 }, () => {
     const binding = ["create", "rolebinding", "worktide-secrets", "--clusterrole=worktide-secrets"];
     await plane.kubectl(["-n", "shop", ...binding, "--serviceaccount=worktide-system:worktide"]);
     const can = ["auth", "can-i", "get", "secret/redis", "--as=system:serviceaccount:worktide-system:worktide"];
-    assert.equal((await plane.kubectl([...can, "-n", "shop"])).trim(), "yes");
-    assert.equal((await plane.kubectl([...can, "-n", "mail"]).catch((error: { stdout: string }) => error.stdout)).trim(), "no");
+    const answer = async (namespace: string) =>
+      (await plane.kubectl([...can, "-n", namespace]).catch((error: { stdout: string }) => error.stdout)).trim();
+    await waitFor("the binding to be in force", async () => (await answer("shop")) === "yes");
+    assert.equal(await answer("mail"), "no");
     await plane.kubectl(["-n", "shop", "delete", "rolebinding", "worktide-secrets"]);
   });
 
@@ -158,7 +161,7 @@ describe("On a real API server", { skip, timeout: 600_000 }, () => {
       const args = ["auth", "can-i", verb, "scaledworkers.worktide.dev", "-n", "shop", "--as=ann"];
       // Roles are put together by the controller manager, which may need a moment.
       const answer = async () => (await plane.kubectl(args).catch((error: { stdout: string }) => error.stdout)).trim();
-      await waitFor(`${role} to ${verb}`, async () => (await answer()) === "yes", 30_000);
+      await waitFor(`${role} to ${verb}`, async () => (await answer()) === "yes");
       return async () => void (await plane.kubectl(["-n", "shop", "delete", "rolebinding", `${role}-ann`]));
     };
     await (await can("view", "list"))();
@@ -168,13 +171,23 @@ describe("On a real API server", { skip, timeout: 600_000 }, () => {
   });
 
   it("uninstalling leaves nothing behind, ScaledWorkers or not", async () => {
-    const everything = async (): Promise<readonly string[]> => {
+    const list = async (): Promise<readonly string[]> => {
       const kinds = (await plane.kubectl(["api-resources", "--verbs=list", "-o", "name"])).trim().split("\n");
       const listed = kinds.filter((kind) => !/^(events|leases)\b|^componentstatuses/.test(kind)).join(",");
       const json = await plane.kubectl(["get", listed, "-A", "-o", "json"]);
       return (JSON.parse(json) as { items: readonly Made[] }).items
         .filter(({ metadata }) => !metadata.namespace?.startsWith("kube-"))
         .map(keyOf);
+    };
+    /** A kind that has just gone, or just come, may be named already or still where it cannot be listed. */
+    const everything = async (): Promise<readonly string[]> => {
+      let listed: readonly string[] | undefined;
+      const isListed = async () => {
+        listed = await list().catch(() => undefined);
+        return listed !== undefined;
+      };
+      await waitFor("all kinds that there are to be listed", isListed);
+      return listed ?? [];
     };
     const install = text((await printed("--replicas", "2", "--secrets", "all", "--no-webhook")).values());
     await plane.kubectl(["delete", "--ignore-not-found", "-f", "-"], install);
@@ -186,7 +199,7 @@ describe("On a real API server", { skip, timeout: 600_000 }, () => {
     assert.ok((await everything()).includes("ScaledWorker default/mails"));
     await plane.kubectl(["delete", "-f", "-", "--timeout=120s"], install);
     const left = async () => (await everything()).filter((key) => !before.has(key));
-    await waitFor("all of it to be gone", async () => (await left()).length === 0, 60_000).catch(async (cause: unknown) => {
+    await waitFor("all of it to be gone", async () => (await left()).length === 0).catch(async (cause: unknown) => {
       assert.fail(`left: ${(await left()).join(", ")} (${cause})`);
     });
   });

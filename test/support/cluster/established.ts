@@ -1,22 +1,29 @@
 import { waitFor } from "../wait.ts";
-import type { Access, Thing } from "./access.ts";
+import { type Access, ApiError, type Thing } from "./access.ts";
 
 type Definition = Thing & { status?: { conditions?: readonly { type: string; status: string }[] | null } };
 
 /**
  * Waits until the API server serves all our kinds. `kubectl wait` fails on a definition that is so young that it has no
- * conditions at all.
+ * conditions at all; and who serves a kind hears of `Established` a moment after the store does.
  */
 export async function established(plane: Access): Promise<void> {
-  const url = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+  const definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
   for (const plural of ["scaledworkers", "queueconnections", "clusterqueueconnections"]) {
-    await waitFor(
-      `${plural} to be served`,
-      async () => {
-        const { status } = await plane.request<Definition>("GET", `${url}/${plural}.worktide.dev`);
-        return status?.conditions?.some((one) => one.type === "Established" && one.status === "True") ?? false;
-      },
-      60_000,
-    );
+    await waitFor(`${plural} to be served`, async () => {
+      const { status } = await plane.request<Definition>("GET", `${definitions}/${plural}.worktide.dev`);
+      const isEstablished = status?.conditions?.some((one) => one.type === "Established" && one.status === "True") ?? false;
+      return isEstablished && isServed(plane, `/apis/worktide.dev/v1alpha1/${plural}?limit=1`);
+    });
+  }
+}
+
+async function isServed(plane: Access, path: string): Promise<boolean> {
+  try {
+    await plane.request("GET", path);
+    return true;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return false;
+    throw error;
   }
 }
