@@ -12,7 +12,7 @@ const follow = (kube: Kube, options: WatchListOptions = {}, selection: Partial<W
 
 const contentOf = (list: WatchList<string>) => Object.fromEntries([...list.entries()].sort());
 const until = (list: WatchList<string>, content: Readonly<Record<string, string>>) =>
-  waitFor(`${JSON.stringify(content)}`, () => JSON.stringify(contentOf(list)) === JSON.stringify(content), 30_000);
+  waitFor(`${JSON.stringify(content)}`, () => JSON.stringify(contentOf(list)) === JSON.stringify(content));
 
 describe("a watched list", () => {
   it("holds what is there by pages, and follows every change", async () => {

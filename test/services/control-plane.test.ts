@@ -5,9 +5,9 @@ import { access } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { ApiError, type ControlPlane, noControlPlane, startControlPlane } from "../support/control-plane.ts";
 import { createUser, namespace } from "../support/shared-control-plane.ts";
-import { waitFor } from "../support/wait.ts";
+import { patienceMs, waitFor } from "../support/wait.ts";
 
-const WAIT_MS = 60_000;
+const WAIT_MS = patienceMs;
 
 /** The deployments of a namespace. */
 const deployments = (of: string) => `/apis/apps/v1/namespaces/${of}/deployments`;

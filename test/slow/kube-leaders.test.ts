@@ -47,7 +47,7 @@ function gapAfter({ written }: Ledger, at: number): number {
 const ready = async (child: ChildProcess) => {
   let text = "";
   child.stdout?.on("data", (piece: Buffer) => (text += piece));
-  await waitFor("it to know of the leader", () => text.includes("ready"), 30_000);
+  await waitFor("it to know of the leader", () => text.includes("ready"));
 };
 
 const terms = ({ written }: Ledger) => written.map(({ term }) => term);
@@ -75,15 +75,15 @@ describe("two processes that contend for one Lease", { skip: await noControlPlan
     await using space = await namespace(plane);
     await using ledger = await keepLedger(kube, space.name);
     using first = start(space.name, "one", 5_000);
-    await waitFor("the first one to write", () => ledger.last()?.identity === "one", 30_000);
+    await waitFor("the first one to write", () => ledger.last()?.identity === "one");
     using second = start(space.name, "two", 5_000);
     for (const round of [1, 2]) {
       const [leader, other] = ledger.last()?.identity === "one" ? [first, "two"] : [second, "one"];
       leader.kill("SIGSTOP");
-      await waitFor(`the other one to lead in round ${round}`, () => ledger.last()?.identity === other, 40_000);
+      await waitFor(`the other one to lead in round ${round}`, () => ledger.last()?.identity === other);
       const before = ledger.written.length;
       leader.kill("SIGCONT");
-      await waitFor("fifty more writes", () => ledger.written.length > before + 50, 30_000);
+      await waitFor("fifty more writes", () => ledger.written.length > before + 50);
     }
     const leaders = new Set(ledger.written.map(({ term, identity }) => `${term} ${identity}`));
     assert.equal(leaders.size, new Set(terms(ledger)).size, `two wrote in one term: ${[...leaders]}`);
@@ -97,24 +97,24 @@ describe("two processes that contend for one Lease", { skip: await noControlPlan
   it("a leader that is asked to end hands over at once, one that is killed within the length of the Lease (row 86, I30)", async () => {
     await using space = await namespace(plane);
     await using ledger = await keepLedger(kube, space.name);
-    using first = start(space.name, "one", 15_000);
-    await waitFor("the first one to write", () => ledger.last()?.identity === "one", 30_000);
+    using first = start(space.name, "one", 60_000);
+    await waitFor("the first one to write", () => ledger.last()?.identity === "one");
     using second = start(space.name, "two", 15_000);
     await ready(second);
     const ended = once(first, "exit");
     const askedAt = performance.now();
     first.kill("SIGTERM");
-    await waitFor("the second one to write", () => ledger.last()?.identity === "two", 20_000);
+    await waitFor("the second one to write", () => ledger.last()?.identity === "two");
     const handOver = gapAfter(ledger, askedAt);
     assert.deepEqual(await ended, [0, null]);
     using third = start(space.name, "three", 15_000);
     await ready(third);
     const killedAt = performance.now();
     second.kill("SIGKILL");
-    await waitFor("the third one to write", () => ledger.last()?.identity === "three", 60_000);
+    await waitFor("the third one to write", () => ledger.last()?.identity === "three");
     const crash = gapAfter(ledger, killedAt);
     console.log(`hand-over ${handOver.toFixed(0)} ms, after a crash ${crash.toFixed(0)} ms`);
-    assert.ok(handOver < 10_000, `${handOver} ms: it did not wait for the Lease to end`);
+    assert.ok(handOver < 45_000, `${handOver} ms: it did not wait for the minute of its Lease to end`);
     assert.ok(third.exitCode === null);
   });
 });

@@ -41,19 +41,16 @@ describe("when the API server", { skip: await noControlPlane() }, () => {
     assert.ok(failure instanceof KubeError && failure.status === 0, String(failure));
     await waitFor("the problem", () => list.problem() !== undefined);
     assert.equal(list.get(`${space}/killed`), "1", "what was known stays known");
-    await waitFor("to lead no more", () => !leadership.isLeader(), 20_000);
+    await waitFor("to lead no more", () => !leadership.isLeader());
     await plane.apiserver.restart();
-    await waitFor(
-      "a write to pass",
-      () =>
-        set("killed", "3").then(
-          () => true,
-          () => false,
-        ),
-      60_000,
+    await waitFor("a write to pass", () =>
+      set("killed", "3").then(
+        () => true,
+        () => false,
+      ),
     );
-    await waitFor("the change", () => list.get(`${space}/killed`) === "3", 60_000);
-    await waitFor("to lead again", () => leadership.isLeader(), 60_000);
+    await waitFor("the change", () => list.get(`${space}/killed`) === "3");
+    await waitFor("to lead again", () => leadership.isLeader());
   });
 
   it("is stopped, each call ends in time, its outcome is unknown, and a leader stops leading (rows 21, 23, 24)", async () => {
@@ -71,20 +68,17 @@ describe("when the API server", { skip: await noControlPlane() }, () => {
     const [write, read] = results;
     assert.ok(write instanceof KubeError && write.reason === "Timeout" && write.outcome === "unknown", String(write));
     assert.ok(read instanceof KubeError && read.outcome === "refused", String(read));
-    await waitFor("to lead no more", () => !leadership.isLeader(), 20_000);
+    await waitFor("to lead no more", () => !leadership.isLeader());
     plane.apiserver.contProcess();
-    await waitFor(
-      "a read to pass",
-      () =>
-        kube.get(ref("stopped")).then(
-          () => true,
-          () => false,
-        ),
-      60_000,
+    await waitFor("a read to pass", () =>
+      kube.get(ref("stopped")).then(
+        () => true,
+        () => false,
+      ),
     );
-    await waitFor("to lead again", () => leadership.isLeader(), 60_000);
+    await waitFor("to lead again", () => leadership.isLeader());
     await set("stopped", "3");
-    await waitFor("the change", () => list.get(`${space}/stopped`) === "3", 60_000);
+    await waitFor("the change", () => list.get(`${space}/stopped`) === "3");
   });
 
   it("waits for its store, a write is done once, late (row 83)", async () => {
@@ -115,9 +109,9 @@ describe("when the API server", { skip: await noControlPlane() }, () => {
         () => true,
         () => false,
       );
-    await waitFor("a call to pass", read, 30_000);
+    await waitFor("a call to pass", read);
     await set("frozen", "2");
-    await waitFor("the watch to be replaced", () => list.get(`${space}/frozen`) === "2", 60_000);
+    await waitFor("the watch to be replaced", () => list.get(`${space}/frozen`) === "2");
   });
 
   it("answers late, calls that are in time are answered, and leadership is not lost (row 24)", async () => {

@@ -6,13 +6,14 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import { freePort } from "../../src/services/free-port.ts";
 import { loadPage } from "../../src/web/page.ts";
 import { chromiumArgs, findChromium, noChromium } from "../support/chromium.ts";
+import { patienceMs } from "../support/wait.ts";
 import { grown } from "./scene.ts";
 import { type SceneOptions, serveScene } from "./serve-scene.ts";
 import { conditionsOf, workerOf } from "./synthetic.ts";
 
 const executablePath = findChromium();
 /** Costs nothing but where something is wrong: a browser on a machine that is busy takes its time. */
-const wait = 60_000;
+const wait = patienceMs;
 /** Time stands still, in the page and in what it is told: an age is the same however long a test takes. */
 const now = Date.now();
 const at = (age: number) => new Date(now - age).toISOString();
