@@ -4,10 +4,11 @@ import { brokers } from "../brokers/brokers.ts";
 import { connectionSource } from "../control/connections.ts";
 import { adviceOn } from "../core/advice.ts";
 import type { Reading } from "../core/contract.ts";
-import { plural, readingText, span } from "../core/words.ts";
+import { plural, readingText } from "../core/words.ts";
 import { createObserver } from "../observe/create-observer.ts";
 import { readDeclared } from "./declared.ts";
 import { secretReaders } from "./secrets.ts";
+import { countedText } from "./text.ts";
 import type { World } from "./world.ts";
 
 export type CheckFlags = Readonly<{ file: string; json?: boolean; connect?: boolean }>;
@@ -70,12 +71,8 @@ async function connectAll({ workers, connections }: Parsed, world: World): Promi
   return { answers, warnings };
 }
 
-/** Numbers that were taken long before they were read say so, ms. */
-const statisticsMs = 15_000;
-
 function textOf(reading: Reading, now: number): string {
-  const ageMs = now - reading.sampledAt;
-  return ageMs < statisticsMs ? readingText(reading) : `${readingText(reading)}, counted ${span(ageMs)} ago`;
+  return readingText(reading) + countedText({ takenAt: reading.sampledAt, readAt: now, now });
 }
 
 /** Whether some triggers gave no reading: a file that is fine can name what is not there. */

@@ -1,10 +1,8 @@
 import type { TriggerSnapshot, WorkerSnapshot } from "../control/worker-snapshot.ts";
-import { ageText, painter, table } from "./text.ts";
+import { ageText, countedText, painter, table } from "./text.ts";
 
 const hourMs = 3_600_000;
 const shownChanges = 8;
-/** Numbers that were so old when they were read are said to be, ms. */
-const statisticsMs = 15_000;
 /** So long it may take until a ready worker takes its first job, ms. */
 const untakenMs = 30_000;
 /** Columns that a table may take; beyond that terminals wrap it, and goals get lines of their own. */
@@ -68,9 +66,8 @@ function triggers({ triggers: all, decision }: WorkerSnapshot, now: number): str
 
 /** Since it was read; and since its numbers were taken, where that is long before. */
 function ageOf({ readAt = "", sampledAt = readAt }: TriggerSnapshot, now: number): string {
-  const [read, taken] = [Date.parse(readAt), Date.parse(sampledAt)];
-  const asked = ageText(now - read);
-  return read - taken < statisticsMs ? asked : `${asked}, counted ${ageText(now - taken)} ago`;
+  const read = Date.parse(readAt);
+  return ageText(now - read) + countedText({ takenAt: Date.parse(sampledAt), readAt: read, now });
 }
 
 function lastHour({ changes }: WorkerSnapshot, now: number): string {

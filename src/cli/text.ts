@@ -19,6 +19,14 @@ export function ageText(ms: number): string {
   return `${Math.round(seconds / 86_400)} d`;
 }
 
+/** Numbers that were taken so long before they were read say so, ms. */
+const statisticsMs = 15_000;
+
+/** ", counted 2 min ago" of statistics, and nothing of numbers that were counted when they were asked for. Times are ms of one clock. */
+export function countedText({ takenAt, readAt, now }: Readonly<Record<"takenAt" | "readAt" | "now", number>>): string {
+  return readAt - takenAt < statisticsMs ? "" : `, counted ${ageText(now - takenAt)} ago`;
+}
+
 const codes = { green: 32, red: 31, yellow: 33, dim: 2, bold: 1 } as const;
 
 /** Wraps text in the terminal's colours, or leaves it as it is. */
