@@ -3,7 +3,7 @@ import { ErrorReply } from "@redis/client";
 import { BrokerError } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
 import { answerOf, createBatch, shiftedProblem } from "./redis-batch.ts";
-import type { RedisReader, RedisValue, Script, ScriptAnswer, ScriptQuery } from "./redis-client.ts";
+import type { RedisReader, RedisValue, ScriptAnswer, ScriptQuery } from "./redis-client.ts";
 import type { Identity } from "./redis-identity.ts";
 import type { Link } from "./redis-link.ts";
 import { redisProblem } from "./redis-problem.ts";
@@ -17,7 +17,7 @@ export function createSingleReader(
   onIdentity?: (identity: Identity) => void,
 ): RedisReader {
   const batch = createBatch(link, tracker);
-  const answered = new WeakMap<readonly ScriptQuery[], Readonly<{ script: Script; answers: readonly ScriptAnswer[] }>>();
+  const answered = new WeakMap<readonly ScriptQuery[], readonly ScriptAnswer[]>();
   return {
     database,
     async evaluate(script, queries, signal) {
@@ -26,22 +26,19 @@ export function createSingleReader(
       const asked = Promise.all([batch.run(script, queries, chunks), link.identity()]);
       const [raws, identity] = await abortable(asked, signal);
       onIdentity?.(identity);
-      const last = answered.get(queries);
-      const before = last?.script === script ? last.answers : undefined;
-      let answers = before === undefined ? new Array<ScriptAnswer>(queries.length) : undefined;
-      for (let at = 0; at < chunks.length; at++) {
-        const chunk = chunks[at] ?? [];
-        for (let place = 0; place < chunk.length; place++) {
-          const index = chunk[place] ?? 0;
-          const answer = answerOf(identity, raws[at]?.[place] ?? null, before?.[index]);
-          if (answer === before?.[index]) continue;
-          answers ??= [...(before ?? [])];
-          answers[index] = answer;
+      const before = answered.get(queries) ?? [];
+      let after: ScriptAnswer[] | undefined;
+      for (const [at, chunk] of chunks.entries()) {
+        for (const [place, index] of chunk.entries()) {
+          const answer = answerOf(identity, raws[at]?.[place] ?? null, before[index]);
+          if (answer === before[index]) continue;
+          after ??= [...before];
+          after[index] = answer;
         }
       }
-      if (answers === undefined) return before ?? [];
-      answered.set(queries, { script, answers });
-      return answers;
+      if (after === undefined) return before;
+      answered.set(queries, after);
+      return after;
     },
     command: (words, signal) => abortable(verified(link, words), signal),
     onChange: tracker.watch,
