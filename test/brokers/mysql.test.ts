@@ -6,8 +6,8 @@ import type { SqlAnswer, SqlReader } from "../../src/brokers/sql-client.ts";
 import type { Problem, Session } from "../../src/core/contract.ts";
 import { skipWithoutMaria, startMaria } from "../support/mariadb.ts";
 import { makeCerts, type TestCerts } from "../support/redis-topologies.ts";
+import { problemOf, soon } from "../support/scaler-lab.ts";
 import type { TestDatabase } from "../support/sql-server.ts";
-import { problemOf, soon } from "./support.ts";
 
 const skip = await skipWithoutMaria();
 

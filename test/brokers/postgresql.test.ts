@@ -5,9 +5,9 @@ import type { SqlAnswer, SqlReader } from "../../src/brokers/sql-client.ts";
 import type { Problem, Session } from "../../src/core/contract.ts";
 import { skipWithoutPostgres, startPostgres } from "../support/postgresql.ts";
 import { makeCerts, type TestCerts } from "../support/redis-topologies.ts";
+import { problemOf, soon } from "../support/scaler-lab.ts";
 import { signalOne, type TestDatabase } from "../support/sql-server.ts";
 import { waitFor } from "../support/wait.ts";
-import { problemOf, soon } from "./support.ts";
 
 const skip = await skipWithoutPostgres();
 

@@ -5,9 +5,10 @@ import { rabbitBroker } from "../../src/brokers/rabbitmq.ts";
 import type { Problem } from "../../src/core/contract.ts";
 import { startProxy } from "../support/proxy.ts";
 import { skipWithoutRabbit, startRabbit, type TestRabbit } from "../support/rabbitmq.ts";
-import { openLab, settingsFor, soon } from "../support/rabbitmq-lab.ts";
+import { openLab, settingsFor } from "../support/rabbitmq-lab.ts";
 import { type RabbitClient, rabbitClient } from "../support/rabbitmq-producer.ts";
 import { makeCerts } from "../support/redis-topologies.ts";
+import { soon } from "../support/scaler-lab.ts";
 import { waitFor } from "../support/wait.ts";
 
 const skip = await skipWithoutRabbit();

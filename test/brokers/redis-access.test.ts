@@ -6,7 +6,8 @@ import { describe, it } from "node:test";
 import { startRedis } from "../support/redis.ts";
 import { makeCerts, redisCommand } from "../support/redis-topologies.ts";
 import { needsRedis7 } from "../support/redis-version.ts";
-import { lengths, oneAnswer, open, problemOf, soon } from "./support.ts";
+import { problemOf, soon } from "../support/scaler-lab.ts";
+import { lengths, oneAnswer, open } from "./support.ts";
 
 const canary = "kanarienvogel-71";
 

@@ -5,8 +5,9 @@ import { slotOf } from "../../src/brokers/redis-slots.ts";
 import type { Session } from "../../src/core/contract.ts";
 import { redisCommand, startCluster, type TestCluster } from "../support/redis-topologies.ts";
 import { needsRedis7 } from "../support/redis-version.ts";
+import { problemOf, soon } from "../support/scaler-lab.ts";
 import { waitFor } from "../support/wait.ts";
-import { lengths, oneAnswer, open, problemOf, soon } from "./support.ts";
+import { lengths, oneAnswer, open } from "./support.ts";
 
 describe("slots", () => {
   it("are those of the specification, by what stands in the first braces", () => {

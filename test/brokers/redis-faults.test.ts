@@ -6,8 +6,9 @@ import { startProxy } from "../support/proxy.ts";
 import { startRedis } from "../support/redis.ts";
 import { redisCommand } from "../support/redis-topologies.ts";
 import { needsRedis7 } from "../support/redis-version.ts";
+import { problemOf, soon } from "../support/scaler-lab.ts";
 import { waitFor } from "../support/wait.ts";
-import { lengths, oneAnswer, open, problemOf, soon } from "./support.ts";
+import { lengths, oneAnswer, open } from "./support.ts";
 
 const debug = ["--enable-debug-command", "local", "--enable-protected-configs", "local"];
 

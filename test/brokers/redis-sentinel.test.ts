@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { redisCommand, startSentinel, type TestSentinel } from "../support/redis-topologies.ts";
+import { problemOf } from "../support/scaler-lab.ts";
 import { waitFor } from "../support/wait.ts";
-import { lengths, oneAnswer, open, problemOf } from "./support.ts";
+import { lengths, oneAnswer, open } from "./support.ts";
 
 describe("Redis behind Sentinel", () => {
   let sentinel: TestSentinel;

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { parseHostPort } from "../../src/brokers/host-port.ts";
 import { redisBroker } from "../../src/brokers/redis.ts";
 import { addressOf, parseUrl, type RedisSettings, redisSettings } from "../../src/brokers/redis-settings.ts";
-import { problemOf } from "./support.ts";
+import { problemOf } from "../support/scaler-lab.ts";
 
 const messages = (settings: unknown): readonly string[] => {
   const parsed = redisSettings.safeParse(settings);

@@ -3,8 +3,9 @@ import { after, before, describe, it } from "node:test";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { redisCommand } from "../support/redis-topologies.ts";
 import { needsRedis7 } from "../support/redis-version.ts";
+import { problemOf, soon } from "../support/scaler-lab.ts";
 import { waitFor } from "../support/wait.ts";
-import { lengths, oneAnswer, open, problemOf, soon } from "./support.ts";
+import { lengths, oneAnswer, open } from "./support.ts";
 
 describe("a Redis broker", () => {
   let redis: TestRedis;

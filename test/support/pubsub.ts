@@ -4,15 +4,12 @@ import grpc from "@grpc/grpc-js";
 import { GoogleAuth, PassThroughClient } from "google-auth-library";
 import { gcpPubSub } from "../../scalers/gcpPubSub.ts";
 import { createPubSubBroker } from "../../src/brokers/pubsub.ts";
-import type { PubSubReader } from "../../src/brokers/pubsub-client.ts";
 import { type PubSubSettings, pubSubSettings } from "../../src/brokers/pubsub-settings.ts";
-import type { Problem, Reading, Result, Session } from "../../src/core/contract.ts";
-import { readingOf } from "./reading.ts";
+import { openScalerLab } from "./scaler-lab.ts";
 
 export const project = "worktide-test";
 /** Without waiting in between: tests do not wait for time to pass. */
 export const testBroker = createPubSubBroker({ lingerMs: 1, sweepMs: 1 });
-export const soon = () => AbortSignal.timeout(60_000);
 
 const once = { retry: null, timeout: 30_000 };
 
@@ -67,25 +64,16 @@ export const settingsFor = (ports: Readonly<{ emulator: number; monitoring?: num
 
 /** A session of ours, and readings of the scaler on it. */
 export async function openLab(settings: PubSubSettings) {
-  const session: Session<PubSubReader> = await testBroker.open(settings, soon());
-  const parse = (query: unknown) => gcpPubSub.query.parse(query) as never;
-  const outcomes = (...queries: readonly unknown[]): Promise<readonly Result[]> =>
-    gcpPubSub.read(session.client, queries.map(parse), soon());
+  const lab = await openScalerLab(gcpPubSub, testBroker, settings);
   return {
-    session,
-    outcomes,
-    read: (query: unknown): Promise<Reading> => readingOf(async () => (await outcomes(query))[0]),
-    async problem(query: unknown): Promise<Problem> {
-      const [result] = await outcomes(query);
-      assert.ok(result && "problem" in result, JSON.stringify(result));
-      return result.problem;
-    },
+    ...lab,
     listen(query: unknown, hint: () => void): Disposable {
-      const listening = gcpPubSub.wake?.(session.client, parse(query), hint);
+      const listening = gcpPubSub.wake?.(lab.session.client, gcpPubSub.query.parse(query) as never, hint);
       assert.ok(listening);
       return listening;
     },
-    [Symbol.asyncDispose]: async () => session[Symbol.asyncDispose](),
+    // What its probes left behind goes too.
+    [Symbol.asyncDispose]: async () => lab.session[Symbol.asyncDispose](),
   };
 }
 export type Lab = Awaited<ReturnType<typeof openLab>>;

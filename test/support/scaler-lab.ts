@@ -1,16 +1,21 @@
 import assert from "node:assert/strict";
-import type { AnyBroker, AnyScaler, Problem, Reading, Result, Session } from "../../src/core/contract.ts";
+import { type Broker, BrokerError, type Problem, type Reading, type Result, type Scaler } from "../../src/core/contract.ts";
 import { readingOf } from "./reading.ts";
 
-export const soon = (ms = 20_000) => AbortSignal.timeout(ms);
+/** A fresh deadline, as the observer gives one to each call; longer, since no good answer may miss it here. */
+export const soon = (ms = 60_000): AbortSignal => AbortSignal.timeout(ms);
 
 /** A session, and readings on it. `settings` as the broker gets them: secrets resolved, defaults filled in. */
-export async function openScalerLab(scaler: AnyScaler, broker: AnyBroker, settings: object) {
-  const session: Session<unknown> = await broker.open(settings, soon());
+export async function openScalerLab<Client>(
+  scaler: Scaler<never, Client>,
+  broker: Pick<Broker<Client>, "open">,
+  settings: object,
+) {
+  const session = await broker.open(settings as never, soon());
   const outcomes = (...queries: readonly unknown[]): Promise<readonly Result[]> =>
     scaler.read(
       session.client,
-      queries.map((query) => scaler.query.parse(query)),
+      queries.map((query) => scaler.query.parse(query) as never),
       soon(),
     );
   return {
@@ -28,10 +33,10 @@ export async function openScalerLab(scaler: AnyScaler, broker: AnyBroker, settin
 
 /** The problem that something fails with. */
 export async function problemOf(work: Promise<unknown>): Promise<Problem> {
-  const error = await work.then(
+  const error: unknown = await work.then(
     () => assert.fail("it did not fail"),
-    (error: { problem?: Problem }) => error,
+    (reason: unknown) => reason,
   );
-  assert.ok(error.problem, String(error));
+  assert.ok(error instanceof BrokerError, String(error));
   return error.problem;
 }
