@@ -6,6 +6,7 @@ import { abortable } from "./abortable.ts";
 import type { Calls, ExternalReader, Metadata, Streams } from "./external-client.ts";
 import { createListener } from "./external-listener.ts";
 import type { ExternalSettings } from "./external-settings.ts";
+import { lossOf } from "./grpc-channel.ts";
 import { grpcProblem, statusOf } from "./grpc-problem.ts";
 import { tlsOptions } from "./tls.ts";
 
@@ -77,7 +78,7 @@ async function createClient({ address, tls, token, metadata = [] }: ExternalSett
   if (token !== undefined) head.set("authorization", `Bearer ${token}`);
   const own = Object.fromEntries(metadata.map(({ name, value = "" }) => [name, value]));
   const secrets = [token, ...Object.values(own)].filter((one) => one !== undefined && one.length > 3) as readonly string[];
-  return createLink({ client, methods, head, own, secrets, states: grpc.connectivityState });
+  return createLink({ client, methods, head, own, secrets });
 }
 
 type Parts = Readonly<{
@@ -86,10 +87,9 @@ type Parts = Readonly<{
   head: GrpcMetadata;
   own: Metadata;
   secrets: readonly string[];
-  states: Readonly<Record<"IDLE" | "READY" | "TRANSIENT_FAILURE" | "SHUTDOWN", number>>;
 }>;
 
-function createLink({ client, methods, head, own, secrets, states }: Parts): ExternalLink & Readonly<{ watch(): void }> {
+function createLink({ client, methods, head, own, secrets }: Parts): ExternalLink & Readonly<{ watch(): void }> {
   const { promise: lost, resolve } = Promise.withResolvers<Problem>();
   let epoch = randomUUID();
   let gone = false;
@@ -128,21 +128,12 @@ function createLink({ client, methods, head, own, secrets, states }: Parts): Ext
     client.close();
     resolve(problem);
   };
-
-  /** A server that restarts or moves on closes the connection: lost it is once there is no other one. */
+  /** A server that restarts or moves on closes the connection: behind another one may be another server. */
   const watch = () => {
-    const channel = client.getChannel();
-    const state = channel.getConnectivityState(!gone);
-    if (gone || state === states.SHUTDOWN) return;
-    if (state === states.TRANSIENT_FAILURE) {
-      destroy({ kind: "unreachable", message: "the connection was lost, and there is no other one" });
-      return;
-    }
-    channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, (error) => {
-      if (error !== undefined && error !== null) return;
-      if (channel.getConnectivityState(false) === states.READY) epoch = randomUUID();
-      watch();
-    });
+    const renew = () => {
+      epoch = randomUUID();
+    };
+    void lossOf(client.getChannel(), renew).then(destroy);
   };
 
   return {

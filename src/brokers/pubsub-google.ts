@@ -3,8 +3,8 @@ import type { protos, v3 } from "@google-cloud/monitoring";
 import type { protos as pubSubProtos, v1 } from "@google-cloud/pubsub";
 import { BrokerError, type Problem } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
+import { type Channel, lossOf } from "./grpc-channel.ts";
 import { parseHostPort } from "./host-port.ts";
-import { goneOf, type Stub } from "./pubsub-channel.ts";
 import { googleProblem } from "./pubsub-problem.ts";
 import { type PubSubSettings, parseKeyFile } from "./pubsub-settings.ts";
 
@@ -84,6 +84,9 @@ export async function openGoogle(settings: PubSubSettings): Promise<Google> {
   return new GoogleClients(subscriber, monitoring, key === undefined ? [] : [key.private_key]);
 }
 
+/** What both of Google's clients are of. */
+type Stub = Readonly<{ getChannel(): Channel }>;
+
 class GoogleClients implements Google {
   readonly timeSeries?: NonNullable<Google["timeSeries"]>;
   readonly lost: Promise<Problem>;
@@ -96,8 +99,8 @@ class GoogleClients implements Google {
     this.monitoring = monitoring;
     this.secrets = secrets;
     if (monitoring) this.timeSeries = (...asked) => this.series(monitoring, ...asked);
-    const stub: Stub = monitoring ? monitoring.initialize() : subscriber.initialize();
-    this.lost = stub.then(goneOf, (error: unknown) => this.problem(error));
+    const stub: Promise<unknown> = (monitoring ?? subscriber).initialize();
+    this.lost = stub.then((one) => lossOf((one as Stub).getChannel())).catch((error: unknown) => this.problem(error));
   }
 
   private async series(client: v3.MetricServiceClient, ...[project, filter, { from, to }, signal]: SeriesAsked) {
