@@ -2,6 +2,7 @@ import type { Broker } from "../core/contract.ts";
 import type { ExternalReader } from "./external-client.ts";
 import { openLink } from "./external-link.ts";
 import { type ExternalSettings, externalSettings } from "./external-settings.ts";
+import { readingSession } from "./session.ts";
 
 /** A scaler in another process, by gRPC: KEDA's contract, or Worktide's own. */
 export const externalBroker: Broker<ExternalReader, ExternalSettings> = {
@@ -11,7 +12,6 @@ export const externalBroker: Broker<ExternalReader, ExternalSettings> = {
   address: ({ address, tls }) => (tls === undefined ? address : `${address}, TLS`),
   async open(settings, signal) {
     const link = await openLink(settings, signal);
-    // Nothing of ours is worth waiting for: reads only.
-    return { client: link, lost: link.lost, destroy: link.destroy, [Symbol.asyncDispose]: async () => link.destroy() };
+    return readingSession<ExternalReader>(link, link);
   },
 };

@@ -1,7 +1,8 @@
 import type { Broker } from "../core/contract.ts";
 import { openMysql } from "./mysql-link.ts";
+import { readingSession } from "./session.ts";
 import type { SqlReader } from "./sql-client.ts";
-import { createAsk, sqlSession } from "./sql-reader.ts";
+import { createAsk } from "./sql-reader.ts";
 import { addressOf, describe, type SqlKind, type SqlSettings, sqlSettings } from "./sql-settings.ts";
 
 const kind: SqlKind = { type: "mysql", title: "MySQL", schemes: ["mysql", "mariadb"], port: 3306 };
@@ -17,6 +18,6 @@ export const mysqlBroker: Broker<SqlReader, SqlSettings> = {
   address: (settings) => describe(kind, settings),
   async open(settings, signal) {
     const link = await openMysql(addressOf(kind, settings), settings.tls, signal);
-    return sqlSession(link, { dialect: "mysql", ask: createAsk(link, settings.statementTimeout) });
+    return readingSession<SqlReader>({ dialect: "mysql", ask: createAsk(link, settings.statementTimeout) }, link);
   },
 };

@@ -1,8 +1,9 @@
 import type { Broker } from "../core/contract.ts";
 import { createChannels } from "./postgresql-channels.ts";
 import { openPostgres } from "./postgresql-link.ts";
+import { readingSession } from "./session.ts";
 import type { SqlReader } from "./sql-client.ts";
-import { createAsk, sqlSession } from "./sql-reader.ts";
+import { createAsk } from "./sql-reader.ts";
 import { addressOf, describe, type SqlKind, type SqlSettings, sqlSettings } from "./sql-settings.ts";
 
 const kind: SqlKind = { type: "postgresql", title: "PostgreSQL", schemes: ["postgresql", "postgres"], port: 5432 };
@@ -21,6 +22,6 @@ export const postgresBroker: Broker<SqlReader, SqlSettings> = {
     const channels = createChannels();
     const link = await openPostgres(addressOf(kind, settings), settings.tls, channels, signal);
     const ask = createAsk(link, settings.statementTimeout);
-    return sqlSession(link, { dialect: "postgresql", ask, onNotify: channels.watch });
+    return readingSession<SqlReader>({ dialect: "postgresql", ask, onNotify: channels.watch }, link);
   },
 };

@@ -17,6 +17,7 @@ import {
   rabbitSettings,
 } from "./rabbitmq-settings.ts";
 import { createSurveyor, type Surveyor } from "./rabbitmq-survey.ts";
+import { readingSession } from "./session.ts";
 
 /**
  * RabbitMQ 3.10 or newer by AMQP 0-9-1 and by its management API. The user needs the tag `monitoring` (with less, who
@@ -164,13 +165,7 @@ function sessionOf(link: RabbitLink, reader: Reader, management: Management | un
     reader.destroy();
     management?.destroy();
   };
-  return {
-    client: reader,
-    lost: link.lost,
-    destroy,
-    // Nothing of ours is worth waiting for: reads only.
-    [Symbol.asyncDispose]: async () => destroy(),
-  };
+  return readingSession<RabbitReader>(reader, { lost: link.lost, destroy });
 }
 
 /** Also of settings as they are declared, where the address may be a reference only. */

@@ -8,6 +8,7 @@ import type { RedisSettings } from "./redis-settings.ts";
 import { verified } from "./redis-single.ts";
 import { redirection, slotOf } from "./redis-slots.ts";
 import { createTracker } from "./redis-tracker.ts";
+import { readingSession } from "./session.ts";
 
 /** How long one node may take, ms: less than a reading may, so that the other nodes' answers are not lost with it. */
 const NODE_MS = 1_000;
@@ -30,13 +31,7 @@ export async function openCluster(
     onChange: tracker.watch,
     subscribe: (pattern, listener, until) => subscribe(nodes, pattern, listener, until),
   };
-  return {
-    client,
-    warning: nodes.any()?.link.warning,
-    lost: nodes.lost,
-    destroy: nodes.destroy,
-    [Symbol.asyncDispose]: async () => nodes.destroy(),
-  };
+  return readingSession(client, { ...nodes, warning: nodes.any()?.link.warning });
 }
 
 const moving: Problem = { kind: "loading", message: "its slot is moving to another node of the cluster" };

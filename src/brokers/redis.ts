@@ -4,7 +4,7 @@ import { abortable } from "./abortable.ts";
 import { replicaProblem } from "./redis-batch.ts";
 import type { RedisReader } from "./redis-client.ts";
 import { openCluster } from "./redis-cluster.ts";
-import { type Link, openLink } from "./redis-link.ts";
+import { openLink } from "./redis-link.ts";
 import { followPrimary, namedPrimaries } from "./redis-sentinel.ts";
 import {
   addressOf,
@@ -16,6 +16,7 @@ import {
 } from "./redis-settings.ts";
 import { createSingleReader } from "./redis-single.ts";
 import { createTracker } from "./redis-tracker.ts";
+import { readingSession } from "./session.ts";
 
 /**
  * Redis 6 or newer (or Valkey), as a single server, behind Sentinel, or as a Cluster. The user needs the keys and
@@ -39,7 +40,7 @@ async function openSingle(settings: RedisSettings, signal: AbortSignal): Promise
   const address = addressOf(settings);
   const tracker = createTracker();
   const link = await openLink({ address, tls: settings.tls, onInvalidate: tracker.changed }, signal);
-  return sessionOf(link, createSingleReader(link, tracker, address.database));
+  return readingSession(createSingleReader(link, tracker, address.database), link);
 }
 
 /** Asks Sentinel on every dial, takes only what calls itself the primary, and gives it up once it is none. */
@@ -68,24 +69,13 @@ async function openBehindSentinel(
         database,
         ({ role }) => role === "replica" && link.destroy(replicaProblem),
       );
-      return sessionOf(link, reader);
+      return readingSession(reader, link);
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error;
       failure = error;
     }
   }
   throw failure;
-}
-
-function sessionOf(link: Link, client: RedisReader): Session<RedisReader> {
-  return {
-    client,
-    warning: link.warning,
-    lost: link.lost,
-    destroy: () => link.destroy(),
-    // Nothing of ours is worth waiting for: reads only.
-    [Symbol.asyncDispose]: async () => link.destroy(),
-  };
 }
 
 /** Also of settings as they are declared, where the address may be a reference only. */

@@ -1,7 +1,7 @@
-import { BrokerError, type Problem, type Session } from "../core/contract.ts";
+import { BrokerError, type Problem } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
 import { monotonicMs } from "./clock.ts";
-import type { Row, SqlAnswer, SqlReader } from "./sql-client.ts";
+import type { Row, SqlAnswer } from "./sql-client.ts";
 
 /** One connection to one database. It never comes back: whoever lost it opens another one. All that fails is a BrokerError. */
 export interface SqlLink {
@@ -147,13 +147,3 @@ export function createAsk(link: SqlLink, statementMs: number): Ask {
 
 const problemOf = (error: unknown): Problem =>
   error instanceof BrokerError ? error.problem : { kind: "internal", message: String(error).slice(0, 200) };
-
-export function sqlSession(link: SqlLink, client: SqlReader): Session<SqlReader> {
-  return {
-    client,
-    lost: link.lost,
-    destroy: () => link.destroy(),
-    // Nothing of ours is worth waiting for: reads only.
-    [Symbol.asyncDispose]: async () => link.destroy(),
-  };
-}

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import type { Broker, Session } from "../core/contract.ts";
+import type { Broker } from "../core/contract.ts";
+import { readingSession } from "./session.ts";
 
 /** The wall clock, ms since 1970: what schedules read. */
 export interface WallClock {
@@ -32,13 +33,7 @@ type None = Readonly<Record<string, never>>;
 
 /** The clock of the machine that Worktide runs on. There is nothing to connect to, and nothing that could be lost. */
 export function wallClockBroker(now: () => number = Date.now): Broker<WallClock, None> {
-  const client = createWallClock(now);
-  const session: Session<WallClock> = {
-    client,
-    lost: new Promise(() => {}),
-    destroy() {},
-    [Symbol.asyncDispose]: async () => {},
-  };
+  const session = readingSession(createWallClock(now), { lost: new Promise(() => {}), destroy() {} });
   return {
     type: "clock",
     summary: "The clock of the machine that Worktide runs on.",

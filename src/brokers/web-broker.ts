@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Broker, BrokerError, type Problem, type Session } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
+import { readingSession } from "./session.ts";
 import { openWeb, refusalOf, type Web, type WebAnswer } from "./web.ts";
 import { describeWeb, type WebSettings, webAddressOf, webSettings } from "./web-settings.ts";
 
@@ -53,8 +54,7 @@ function sessionOf(web: Web): Session<WebReader> {
     web.destroy();
     resolve({ kind: "unreachable", message: "the connection is closed" });
   };
-  // Nothing of ours is worth waiting for: reads only.
-  return { client: { ask: web.ask, epoch: randomUUID() }, lost, destroy, [Symbol.asyncDispose]: async () => destroy() };
+  return readingSession({ ask: web.ask, epoch: randomUUID() }, { lost, destroy });
 }
 
 /** Any HTTP service. What stands at its address itself is nobody's business, as long as it lets us in and is there. */

@@ -1,4 +1,5 @@
 import { type PodCount, type PodReader, type PodSelector, podsBroker } from "../brokers/pods.ts";
+import { readingSession } from "../brokers/session.ts";
 import type { Problem, Session } from "../core/contract.ts";
 import type { KubeError } from "../kube/kube.ts";
 import type { PodSet, Pods } from "../targets/pods.ts";
@@ -38,29 +39,25 @@ function openPods(namespace: string, pods: Pods, clock: () => number): Session<P
     followed.clear();
   };
 
-  return {
-    client: {
-      count(selector) {
-        const problem = problemOf(pods.list.problem(), namespace);
-        if (problem !== undefined) return problem;
-        const ageMs = pods.list.ageMs();
-        if (ageMs === undefined) return { kind: "loading", message: `the pods of ${namespace} are being listed` };
-        const one = followedOf(selector);
-        if (one === undefined) return { kind: "invalid", message: "the selector means no pods" };
-        return countOf(one.set, clock() - ageMs);
-      },
-      follow(selector, changed) {
-        const listeners = followedOf(selector)?.listeners;
-        listeners?.add(changed);
-        // What is being listed is known all at once.
-        if (!pods.list.isSynced()) void pods.list.synced.then(() => listeners?.has(changed) && changed());
-        return { [Symbol.dispose]: () => void listeners?.delete(changed) };
-      },
+  const client: PodReader = {
+    count(selector) {
+      const problem = problemOf(pods.list.problem(), namespace);
+      if (problem !== undefined) return problem;
+      const ageMs = pods.list.ageMs();
+      if (ageMs === undefined) return { kind: "loading", message: `the pods of ${namespace} are being listed` };
+      const one = followedOf(selector);
+      if (one === undefined) return { kind: "invalid", message: "the selector means no pods" };
+      return countOf(one.set, clock() - ageMs);
     },
-    lost: new Promise(() => {}),
-    destroy: end,
-    [Symbol.asyncDispose]: async () => end(),
+    follow(selector, changed) {
+      const listeners = followedOf(selector)?.listeners;
+      listeners?.add(changed);
+      // What is being listed is known all at once.
+      if (!pods.list.isSynced()) void pods.list.synced.then(() => listeners?.has(changed) && changed());
+      return { [Symbol.dispose]: () => void listeners?.delete(changed) };
+    },
   };
+  return readingSession(client, { lost: new Promise(() => {}), destroy: end });
 }
 
 function countOf({ pods }: PodSet, sampledAt: number): PodCount {
