@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { duration } from "../src/api/duration.ts";
-import { text } from "../src/api/fields.ts";
+import { complain, text } from "../src/api/fields.ts";
 import { askEach } from "../src/brokers/ask-each.ts";
 import type { WebReader } from "../src/brokers/web-broker.ts";
 import type { Scaler } from "../src/core/contract.ts";
@@ -46,7 +46,7 @@ const query = z
     for (const field of places) {
       const found = value[field];
       const message = found === undefined ? undefined : placeProblem(field, found, value.format);
-      if (message) context.addIssue({ code: "custom", path: [field], message, params: { rule: "number-place" } });
+      if (message) complain(context, "number-place", [field], message);
     }
   });
 export type Query = z.output<typeof query>;

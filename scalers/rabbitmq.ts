@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { cel, exactlyOne, text } from "../src/api/fields.ts";
+import { cel, checkOne, complain, exactlyOne, text } from "../src/api/fields.ts";
 import type { QueueNumbers, RabbitReader, Survey } from "../src/brokers/rabbitmq-client.ts";
 import { BrokerError, type Problem, type Result, type Scaler } from "../src/core/contract.ts";
 import { readingOf } from "./rabbitmq/reading.ts";
@@ -19,14 +19,9 @@ const query = z
     vhost: text(256).optional().describe("Virtual host; absent: that of the connection. Example: `shop`."),
   })
   .superRefine(({ queue, pattern }, context) => {
-    if ((queue === undefined) === (pattern === undefined)) {
-      const found = queue === undefined ? "none" : "both";
-      const message = `must have exactly one of \`queue\`, \`pattern\`; found ${found}`;
-      context.addIssue({ code: "custom", message, params: { rule: "one-queue-way", unlessUnknown: true } });
-    }
+    checkOne(ways, { queue, pattern }, "one-queue-way", context);
     if (pattern !== undefined && wholeName(pattern) === undefined) {
-      const params = { rule: "queue-pattern" };
-      context.addIssue({ code: "custom", path: ["pattern"], message: "must be a regular expression", params });
+      complain(context, "queue-pattern", ["pattern"], "must be a regular expression");
     }
   })
   .meta(cel(exactlyOne(ways)));

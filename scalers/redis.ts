@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { duration } from "../src/api/duration.ts";
-import { cel, exactlyOne, setOf, text } from "../src/api/fields.ts";
+import { cel, checkOne, complain, exactlyOne, setOf, text } from "../src/api/fields.ts";
 import { monotonicMs } from "../src/brokers/clock.ts";
 import type { RedisReader, ScriptAnswer, ScriptQuery } from "../src/brokers/redis-client.ts";
 import type { Reading, Result, Scaler, Worker } from "../src/core/contract.ts";
@@ -45,10 +45,11 @@ const sortedSet = z
   })
   .superRefine(({ upTo, upToScore }, context) => {
     if (upTo === "all" || upToScore === undefined) return;
-    const params = { rule: "one-score" };
-    context.addIssue({ code: "custom", path: ["upToScore"], message: "must not stand beside `upTo: now`", params });
+    complain(context, "one-score", ["upToScore"], "must not stand beside `upTo: now`");
   })
   .meta(cel({ rule: "self.upTo == 'all' || !has(self.upToScore)", message: "`upToScore` must not stand beside `upTo: now`" }));
+
+const kinds = ["list", "stream", "sortedSet", "set", "hash"] as const;
 
 const query = z
   .strictObject({
@@ -69,14 +70,8 @@ const query = z
       .optional()
       .describe("A hash: its fields wait."),
   })
-  .superRefine((value, context) => {
-    const kinds = Object.keys(value);
-    if (kinds.length === 1) return;
-    const found = kinds.length === 0 ? "none" : kinds.map((kind) => `\`${kind}\``).join(" and ");
-    const message = `must have exactly one of \`list\`, \`stream\`, \`sortedSet\`, \`set\`, \`hash\`; found ${found}`;
-    context.addIssue({ code: "custom", message, params: { rule: "one-redis-kind", unlessUnknown: true } });
-  })
-  .meta(cel(exactlyOne(["list", "stream", "sortedSet", "set", "hash"])));
+  .superRefine((value, context) => void checkOne(kinds, value, "one-redis-kind", context))
+  .meta(cel(exactlyOne(kinds)));
 type Query = z.output<typeof query>;
 
 /** Keys of Redis that hold jobs. A missing key is an empty queue, for that is how Redis spells it; a missing stream is not. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type CelRule, cel, exactlyOne, text, whole } from "../../src/api/fields.ts";
+import { type CelRule, cel, checkOne, complain, exactlyOne, text, whole } from "../../src/api/fields.ts";
 import { compile } from "./windows.ts";
 
 const edge = (what: string, example: string) =>
@@ -21,6 +21,8 @@ const listed = z
   .superRefine((window, context) => checkAsk(window, context))
   .meta(cel(asks, differ));
 
+const ways = ["from", "windows"] as const;
+
 /** One window in the trigger itself, or several in a list. */
 export const query = z
   .strictObject({
@@ -38,19 +40,18 @@ export const query = z
   })
   .superRefine((value, context) => {
     const { from, to, windows } = value;
-    if ((from === undefined) === (windows === undefined)) {
-      const found = from === undefined ? "none" : "both";
-      complain(context, "one-window", [], `must have exactly one of \`from\`, \`windows\`; found ${found}`);
-    } else if (from !== undefined && to === undefined) {
-      complain(context, "one-window", [], "must have `to` beside `from`");
-    } else if (windows !== undefined && (to ?? value.replicas ?? value.atMost) !== undefined) {
-      complain(context, "one-window", [], "must have `to`, `replicas` and `atMost` in each of `windows`, not beside them");
-    } else if (windows === undefined) checkAsk(value, context);
+    const beside = to ?? value.replicas ?? value.atMost;
+    if (checkOne(ways, value, "one-window", context)) {
+      if (windows !== undefined && beside !== undefined) {
+        incomplete(context, "must have `to`, `replicas` and `atMost` in each of `windows`, not beside them");
+      } else if (from !== undefined && to === undefined) incomplete(context, "must have `to` beside `from`");
+      else if (from !== undefined) checkAsk(value, context);
+    }
     checkTimes(value, context);
   })
   .meta(
     cel(
-      exactlyOne(["from", "windows"]),
+      exactlyOne(ways),
       { rule: "has(self.from) == has(self.to)", message: "must have `from` and `to` together" },
       { rule: "!has(self.from) || self.from != self.to", message: differ.message },
       {
@@ -63,12 +64,11 @@ export const query = z
 type Path = readonly (string | number)[];
 type Window = Readonly<{ from?: string | undefined; to?: string | undefined; replicas?: unknown; atMost?: unknown }>;
 
-function complain(context: z.RefinementCtx, rule: string, path: Path, message: string): void {
-  context.addIssue({ code: "custom", path: [...path], message, params: { rule, unlessUnknown: path.length === 0 } });
-}
+const incomplete = (context: z.RefinementCtx, message: string) =>
+  complain(context, "one-window", [], message, { unlessUnknown: true });
 
 function checkAsk({ from, to, replicas, atMost }: Window, context: z.RefinementCtx): void {
-  if ((replicas ?? atMost) === undefined) complain(context, "one-window", [], "must have `replicas`, `atMost` or both");
+  if ((replicas ?? atMost) === undefined) incomplete(context, asks.message);
   if (from !== undefined && from === to) complain(context, "one-window", ["to"], "must not be the same as `from`");
 }
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { cel, clusterOnly, text } from "../../src/api/fields.ts";
+import { cel, clusterOnly, complain, text } from "../../src/api/fields.ts";
 
 const labelName = () => text(317);
 const labelValue = () => text(63, 0);
@@ -14,7 +14,7 @@ const expression = z
   .superRefine(({ operator, values }, context) => {
     if (withValues.includes(operator) === (values !== undefined)) return;
     const message = `must ${values === undefined ? "have" : "not have"} \`values\` with \`operator: ${operator}\``;
-    context.addIssue({ code: "custom", message, params: { rule: "label-selector" } });
+    complain(context, "label-selector", [], message);
   })
   .meta(
     cel({
@@ -31,7 +31,7 @@ const selector = z
   .superRefine(({ matchLabels = {}, matchExpressions = [] }, context) => {
     if (Object.keys(matchLabels).length + matchExpressions.length > 0) return;
     const message = "must have a label in `matchLabels`, or a condition in `matchExpressions`";
-    context.addIssue({ code: "custom", message, params: { rule: "label-selector", unlessUnknown: true } });
+    complain(context, "label-selector", [], message, { unlessUnknown: true });
   })
   .meta(
     cel({

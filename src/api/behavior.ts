@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { duration } from "./duration.ts";
-import { cel, text, time, whole } from "./fields.ts";
-import { complain } from "./meta.ts";
+import { cel, complain, text, time, whole } from "./fields.ts";
 
 const mostReplicas = 100_000;
 const size = () => whole(0, mostReplicas);

@@ -59,3 +59,56 @@ export const setOf = <Item extends z.ZodType>(item: Item) => z.array(item).meta(
 
 /** An object of a scaler or broker whose unknown fields are errors; what `.strict()` alone forgets of it is kept. */
 export const closed = (schema: z.ZodObject) => schema.strict().meta(schema.meta() ?? {});
+
+/** When a complaint of a check is dropped because another one of the same document already says it. */
+export type Mute = Readonly<{
+  /** The object at the check's own path has an unknown key. */
+  unlessUnknown?: boolean;
+  /** One of these keys of that object is invalid itself. */
+  unlessInvalid?: readonly string[];
+}>;
+
+/** One complaint of a check over several fields; `message` begins with "must". */
+export function complain(
+  context: z.RefinementCtx,
+  rule: string,
+  path: readonly PropertyKey[],
+  message: string,
+  mute: Mute = {},
+): void {
+  context.addIssue({ code: "custom", path: [...path], message, params: { rule, ...mute } });
+}
+
+/** "found none", "found `url` and `urlFrom`". */
+export const foundText = (given: readonly string[]): string =>
+  given.length === 0 ? "found none" : `found ${given.map((key) => `\`${key}\``).join(" and ")}`;
+
+/** {@link exactlyOne} for zod: whether it is so. */
+export function checkOne<Key extends string>(
+  keys: readonly Key[],
+  value: Readonly<Partial<Record<Key, unknown>>>,
+  rule: string,
+  context: z.RefinementCtx,
+): boolean {
+  const given = keys.filter((key) => value[key] !== undefined);
+  if (given.length === 1) return true;
+  complain(context, rule, [], `${exactlyOne(keys).message}; ${foundText(given)}`, { unlessUnknown: true });
+  return false;
+}
+
+/** A list that the API server keys by `name`; several owners may each add to it. `same` gives what no two names share. */
+export const namedList = <Item extends z.ZodType<Readonly<{ name: string }>>>(
+  item: Item,
+  max: number,
+  same = (name: string) => name,
+) =>
+  z
+    .array(item)
+    .max(max)
+    .superRefine((entries, context) => {
+      const names = entries.map(({ name }) => same(name));
+      const twice = names.findIndex((name, at) => names.indexOf(name) < at);
+      if (twice !== -1) complain(context, "duplicate-item", [twice, "name"], "must not stand twice");
+    })
+    .default([])
+    .meta({ listType: "map", listKeys: ["name"] });

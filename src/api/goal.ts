@@ -1,8 +1,7 @@
 import { z } from "zod";
 import type { Goal } from "../core/spec.ts";
 import { duration } from "./duration.ts";
-import { cel, exactlyOne, whole } from "./fields.ts";
-import { complain } from "./meta.ts";
+import { cel, complain, exactlyOne, foundText, whole } from "./fields.ts";
 
 const kinds = ["waitingPerReplica", "jobsPerReplica", "startWithin", "drainWithin"] as const;
 const jobs = () => whole(1, 1_000_000_000).optional();
@@ -31,8 +30,7 @@ export const goal = z
   .superRefine((value, context) => {
     const given = kinds.filter((kind) => value[kind] !== undefined);
     if (given.length !== 1) {
-      const found = given.length === 0 ? "found none" : `found ${given.map((kind) => `\`${kind}\``).join(" and ")}`;
-      const message = `must have exactly one of ${kinds.map((kind) => `\`${kind}\``).join(", ")}; ${found}`;
+      const message = `${exactlyOne(kinds).message}; ${foundText(given)}`;
       complain(context, "one-goal", given[1] ? [given[1]] : [], message, { unlessUnknown: true, unlessInvalid: kinds });
       return;
     }

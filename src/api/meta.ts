@@ -24,16 +24,3 @@ export const metadata = z.strictObject({
   labels: labels("Labels"),
   annotations: labels("Annotations", pauseMarks),
 });
-
-/** When a complaint of a check is dropped because another one of the same document already says it. */
-export type Mute = Readonly<{
-  /** The object at the check's own path has an unknown key. */
-  unlessUnknown?: boolean;
-  /** One of these keys of that object is invalid itself. */
-  unlessInvalid?: readonly string[];
-}>;
-
-/** One complaint of a check over several fields; `message` begins with "must". */
-export function complain(context: z.RefinementCtx, rule: string, path: PropertyKey[], message: string, mute: Mute = {}): void {
-  context.addIssue({ code: "custom", path, message, params: { rule, ...mute } });
-}

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { AnyBroker } from "../core/contract.ts";
-import { cel, closed, exactlyOne, name, setOf } from "./fields.ts";
-import { apiVersion, clusterMetadata, complain, metadata } from "./meta.ts";
+import { cel, closed, complain, exactlyOne, foundText, name, setOf } from "./fields.ts";
+import { apiVersion, clusterMetadata, metadata } from "./meta.ts";
 
 const purpose = "An address and its credential: they belong together, and a credential never goes to another host.";
 
@@ -51,7 +51,6 @@ const oneOf = (brokers: readonly AnyBroker[]) => (value: Readonly<Record<string,
   const types = brokers.map((broker) => broker.type);
   const given = types.filter((type) => Object.hasOwn(value, type));
   if (given.length === 1) return;
-  const found = given.length === 0 ? "none" : given.map((type) => `\`${type}\``).join(" and ");
-  const message = `must have exactly one of ${types.map((type) => `\`${type}\``).join(", ")}; found ${found}`;
+  const message = `${exactlyOne(types).message}; ${foundText(given)}`;
   complain(context, "one-broker", given[1] ? [given[1]] : [], message, { unlessUnknown: given.length === 0 });
 };

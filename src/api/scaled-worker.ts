@@ -2,8 +2,8 @@ import { z } from "zod";
 import type { AnyBroker, AnyScaler } from "../core/contract.ts";
 import { behavior, fallback, pause, replicas, scaleDown } from "./behavior.ts";
 import { duration } from "./duration.ts";
-import { cel, clusterOnly, text, whole } from "./fields.ts";
-import { apiVersion, complain, metadata } from "./meta.ts";
+import { cel, clusterOnly, complain, text, whole } from "./fields.ts";
+import { apiVersion, metadata } from "./meta.ts";
 import { target } from "./target.ts";
 import { trigger } from "./trigger.ts";
 

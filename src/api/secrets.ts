@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { BrokerError } from "../core/contract.ts";
-import { cel, clusterOnly, exactlyOne, localOnly, objectName, text, variable } from "./fields.ts";
+import { cel, clusterOnly, complain, exactlyOne, localOnly, objectName, text, variable } from "./fields.ts";
 import { redact } from "./redact.ts";
 
 /** Whoever may write a QueueConnection in a cluster must not read the environment and files of the controller by it. */
@@ -51,10 +51,8 @@ export const publicReference = () =>
 
 function onePlace(reference: Readonly<Record<string, unknown>>, context: z.RefinementCtx): void {
   if (Object.values(reference).filter((place) => place !== undefined).length === 1) return;
-  context.addIssue({
-    code: "custom",
-    message: "must have exactly one of `env`, `file` and `secretKeyRef`",
-    params: { rule: "one-secret-source", unlessUnknown: true },
+  complain(context, "one-secret-source", [], "must have exactly one of `env`, `file` and `secretKeyRef`", {
+    unlessUnknown: true,
   });
 }
 

@@ -1,8 +1,7 @@
 import { z } from "zod";
 import { duration } from "./duration.ts";
-import { cel, clusterOnly, localOnly, objectName, text, variable } from "./fields.ts";
+import { cel, clusterOnly, complain, foundText, localOnly, objectName, text, variable } from "./fields.ts";
 import { jobTarget } from "./job-target.ts";
-import { complain } from "./meta.ts";
 
 /** Local worker processes. */
 const process = z.strictObject({
@@ -71,8 +70,7 @@ export const target = z
   .superRefine((value, context) => {
     const given = ways.filter((way) => value[way] !== undefined);
     if (given.length !== 1) {
-      const found = given.length === 0 ? "none" : given.map((way) => `\`${way}\``).join(" and ");
-      const message = `must have exactly one of \`kind\` (with \`name\`), \`job\`, \`process\`; found ${found}`;
+      const message = `must have exactly one of \`kind\` (with \`name\`), \`job\`, \`process\`; ${foundText(given)}`;
       complain(context, "one-target", given[1] ? [given[1]] : [], message, {
         unlessUnknown: given.length === 0,
         unlessInvalid: ways,

@@ -2,10 +2,9 @@ import { z } from "zod";
 import type { AnyBroker, AnyScaler } from "../core/contract.ts";
 import { brokersOf, eitherOf, inherentBroker, isDialled } from "./brokers-of.ts";
 import { duration } from "./duration.ts";
-import { type CelRule, cel, closed, clusterOnly, exactlyOne, name as nameField, whole } from "./fields.ts";
+import { type CelRule, cel, closed, clusterOnly, complain, exactlyOne, foundText, name as nameField, whole } from "./fields.ts";
 import { goal } from "./goal.ts";
 import { type JsonSchema, toJsonSchema } from "./json-schema.ts";
-import { complain } from "./meta.ts";
 
 /** A trigger without the scalers' own fields, which stand beside these. */
 const triggerFields = {
@@ -87,7 +86,7 @@ function checkTrigger(value: TriggerSpec, { scalers, inherent }: Known, context:
   const types = scalers.map((scaler) => scaler.type);
   const given = scalers.filter((scaler) => Object.hasOwn(value, scaler.type));
   if (given.length !== 1) {
-    const found = given.length === 0 ? "found none" : `found ${given.map((scaler) => `\`${scaler.type}\``).join(" and ")}`;
+    const found = foundText(given.map(({ type }) => type));
     const path = given[1] ? [given[1].type] : [];
     complain(context, "one-scaler", path, `must have exactly one of ${list(types)}; ${found}`, {
       unlessUnknown: given.length === 0,

@@ -1,9 +1,10 @@
 import { z } from "zod";
-import { cel, exactlyOne, text } from "../api/fields.ts";
-import { complain } from "../api/meta.ts";
+import { cel, checkOne, complain, exactlyOne, namedList, text } from "../api/fields.ts";
 import { secretReference } from "../api/secrets.ts";
 import { hostPort } from "./host-port.ts";
-import { checkPairs, pairsRule, type Tls, tlsSettings } from "./tls.ts";
+import { checkTls, type Tls, tlsRules, tlsSettings } from "./tls.ts";
+
+const values = ["value", "valueFrom"] as const;
 
 const entry = z
   .strictObject({
@@ -11,11 +12,8 @@ const entry = z
     value: text(8192, 0).optional().describe("Its value. Example: `eu-west`."),
     valueFrom: secretReference().optional().describe("Instead of `value`: where it stands. Example: `{ env: API_KEY }`."),
   })
-  .superRefine(({ value, valueFrom }, context) => {
-    if ((value === undefined) !== (valueFrom === undefined)) return;
-    complain(context, "header-value", [], "must have exactly one of `value`, `valueFrom`", { unlessUnknown: true });
-  })
-  .meta(cel(exactlyOne(["value", "valueFrom"])));
+  .superRefine((settings, context) => void checkOne(values, settings, "header-value", context))
+  .meta(cel(exactlyOne(values)));
 
 /** What a QueueConnection says of a scaler in another process. */
 export const externalSettings = z
@@ -25,24 +23,16 @@ export const externalSettings = z
     tokenFrom: secretReference()
       .optional()
       .describe("A bearer token, sent with every call; needs `tls`. Example: `{ file: /run/secrets/token }`."),
-    metadata: z
-      .array(entry)
-      .max(64)
-      .default([])
-      .meta({ listType: "map", listKeys: ["name"] })
-      .describe(
-        "Added to the metadata of every trigger: credentials, above all. Example: `[{ name: apiKey, valueFrom: { env: API_KEY } }]`.",
-      ),
+    metadata: namedList(entry, 64).describe(
+      "Added to the metadata of every trigger: credentials, above all. Example: `[{ name: apiKey, valueFrom: { env: API_KEY } }]`.",
+    ),
   })
   .superRefine((settings, context) => {
-    const { tls, tokenFrom, metadata } = settings;
+    const { tls, tokenFrom } = settings;
     if (tokenFrom && !tls) complain(context, "token-needs-tls", ["tokenFrom"], "must come with `tls`");
-    const names = metadata?.map(({ name }) => name) ?? [];
-    const twice = names.findIndex((name, at) => names.indexOf(name) < at);
-    if (twice !== -1) complain(context, "duplicate-item", ["metadata", twice, "name"], "must not stand twice");
-    checkPairs(tls, context);
+    checkTls(settings, context);
   })
-  .meta(cel({ rule: "!has(self.tokenFrom) || has(self.tls)", message: "`tokenFrom` must come with `tls`" }, pairsRule));
+  .meta(cel({ rule: "!has(self.tokenFrom) || has(self.tls)", message: "`tokenFrom` must come with `tls`" }, ...tlsRules()));
 
 /** As declared. */
 export type ExternalDeclared = z.output<typeof externalSettings>;

@@ -1,7 +1,6 @@
 import { createPrivateKey } from "node:crypto";
 import { z } from "zod";
-import { cel, text } from "../api/fields.ts";
-import { complain } from "../api/meta.ts";
+import { cel, complain, text } from "../api/fields.ts";
 import { secretReference } from "../api/secrets.ts";
 import { BrokerError } from "../core/contract.ts";
 import { hostPort } from "./host-port.ts";

@@ -1,51 +1,49 @@
 import { z } from "zod";
 import { duration } from "../api/duration.ts";
-import { cel, exactlyOne, setOf, text } from "../api/fields.ts";
-import { complain } from "../api/meta.ts";
-import { hasPassword } from "../api/redact.ts";
+import { cel, checkOne, complain, exactlyOne, setOf, text } from "../api/fields.ts";
 import { secretReference } from "../api/secrets.ts";
 import { BrokerError } from "../core/contract.ts";
+import { checkLogin, checkPassword, loginRule, passwordRule } from "./address-rules.ts";
 import { decodePart, type HostPort, hostPort, parseHostPort } from "./host-port.ts";
-import { checkPairs, pairsRule, type Tls, tlsSettings } from "./tls.ts";
+import { checkTls, type Tls, tlsRules, tlsSettings } from "./tls.ts";
 
-const management = z.strictObject({
-  enabled: z
-    .boolean()
-    .default(true)
-    .describe("Without it only ready messages are seen: not what runs, nor who is busy. Example: `true`."),
-  url: text(2048)
-    .regex(/^https?:\/\/[^\s]+$/)
-    .meta({ must: "must be http://host:port, or https:// for TLS" })
-    .optional()
-    .describe(
-      "Address of the management API; absent: the host of `url`, port 15672, or with `amqps` https and port 15671. " +
-        "Example: `http://rabbitmq.shop:15672`.",
-    ),
-  username: text(256).optional().describe("User there; absent: that of AMQP. Example: `monitor`."),
-  passwordFrom: secretReference().optional().describe("Its password. Example: `{ env: RABBITMQ_MONITOR_PASSWORD }`."),
-  statisticsInterval: duration({ min: "1s", max: "10m" })
-    .prefault("5s")
-    .describe("RabbitMQ's `collect_statistics_interval`: so old its statistics may be. Example: `10s`."),
-});
+const beside = "use `passwordFrom` beside it";
 
-const places = ["url", "urlFrom"] as const;
-const withPassword = "must not carry a password: use `passwordFrom`";
+const management = z
+  .strictObject({
+    enabled: z
+      .boolean()
+      .default(true)
+      .describe("Without it only ready messages are seen: not what runs, nor who is busy. Example: `true`."),
+    url: text(2048)
+      .regex(/^https?:\/\/[^\s]+$/)
+      .meta({ must: "must be http://host:port, or https:// for TLS" })
+      .optional()
+      .describe(
+        "Address of the management API; absent: the host of `url`, port 15672, or with `amqps` https and port 15671. " +
+          "Example: `http://rabbitmq.shop:15672`.",
+      ),
+    username: text(256).optional().describe("User there; absent: that of AMQP. Example: `monitor`."),
+    passwordFrom: secretReference().optional().describe("Its password. Example: `{ env: RABBITMQ_MONITOR_PASSWORD }`."),
+    statisticsInterval: duration({ min: "1s", max: "10m" })
+      .prefault("5s")
+      .describe("RabbitMQ's `collect_statistics_interval`: so old its statistics may be. Example: `10s`."),
+  })
+  .superRefine((settings, context) => {
+    checkPassword(settings.url, context, beside);
+    checkLogin(settings, context);
+  })
+  .meta(cel(passwordRule(beside), loginRule));
 
-/** CEL: this address is not there, or carries no password. */
-const withoutPassword = (field: string) => {
-  const there = field
-    .split(".")
-    .map((_, at, parts) => parts.slice(0, at + 1).join("."))
-    .slice(1);
-  return `!(${there.map((one) => `has(${one})`).join(" && ")}) || !${field}.matches('^[a-z][a-z0-9+.-]*://[^@]*:[^@]*@')`;
-};
+const ways = ["url", "urlFrom"] as const;
+const mustBe = "must be amqp://host:port/vhost, or amqps:// for TLS";
 
 /** What a QueueConnection says of RabbitMQ. Secrets are references. */
 export const rabbitSettings = z
   .strictObject({
     url: text(2048)
       .regex(/^amqps?:\/\/[^\s]+$/)
-      .meta({ must: "must be amqp://host:port/vhost, or amqps:// for TLS" })
+      .meta({ must: mustBe })
       .optional()
       .describe(
         "Address without a password; `amqps://` turns TLS on. The path is the virtual host (`%2F`, a second slash, and none: `/`). " +
@@ -70,55 +68,15 @@ export const rabbitSettings = z
       .describe("The management API: it tells what is in hand and who is busy. Example: `{ url: http://rabbitmq.shop:15672 }`."),
   })
   .superRefine((settings, context) => {
-    const { url, urlFrom, username, passwordFrom } = settings;
-    if ((url === undefined) === (urlFrom === undefined)) {
-      const found = url === undefined ? "none" : "`url` and `urlFrom`";
-      const message = `must have exactly one of \`url\`, \`urlFrom\`; found ${found}`;
-      complain(context, "one-rabbitmq-address", [], message, { unlessUnknown: true });
+    const { url } = settings;
+    checkOne(ways, settings, "one-rabbitmq-address", context);
+    if (checkPassword(url, context) && url !== undefined && parseUrl(url) === undefined) {
+      complain(context, "rabbitmq-url", ["url"], mustBe);
     }
-    for (const [value, path] of [
-      [url, ["url"]],
-      [settings.management?.url, ["management", "url"]],
-    ] as const) {
-      if (value === undefined || !hasPassword(value)) continue;
-      complain(context, "password-in-url", [...path], withPassword);
-    }
-    if (url !== undefined && !hasPassword(url) && parseUrl(url) === undefined) {
-      complain(context, "rabbitmq-url", ["url"], "must be amqp://host:port/vhost, or amqps:// for TLS");
-    }
-    if (url?.startsWith("amqp://") && settings.tls) {
-      complain(context, "tls-url", ["url"], "must begin with amqps:// where `tls` is given", { unlessInvalid: ["url"] });
-    }
-    for (const [login, path] of [
-      [{ username, passwordFrom }, []],
-      [settings.management ?? {}, ["management"]],
-    ] as const) {
-      if ((login.username === undefined) === (login.passwordFrom === undefined)) continue;
-      const at = login.username === undefined ? "passwordFrom" : "username";
-      const other = login.username === undefined ? "username" : "passwordFrom";
-      complain(context, "user-and-password", [...path, at], `must come with \`${other}\``);
-    }
-    checkPairs(settings.tls, context);
+    checkLogin(settings, context);
+    checkTls(settings, context, "amqps");
   })
-  .meta(
-    cel(
-      exactlyOne(places),
-      {
-        rule: `[${["self.url", "self.management.url"].map(withoutPassword).join(", ")}].all(fine, fine)`,
-        message: `\`url\` ${withPassword}`,
-      },
-      {
-        rule: "!has(self.url) || !has(self.tls) || self.url.startsWith('amqps://')",
-        message: "`url` must begin with amqps:// where `tls` is given",
-      },
-      { rule: "has(self.username) == has(self.passwordFrom)", message: "`username` must come with `passwordFrom`" },
-      {
-        rule: "!has(self.management) || has(self.management.username) == has(self.management.passwordFrom)",
-        message: "`management.username` must come with `management.passwordFrom`",
-      },
-      pairsRule,
-    ),
-  );
+  .meta(cel(exactlyOne(ways), passwordRule(), loginRule, ...tlsRules("amqps")));
 
 /** As declared. */
 export type RabbitDeclared = z.output<typeof rabbitSettings>;

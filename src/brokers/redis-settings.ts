@@ -1,11 +1,10 @@
 import { z } from "zod";
-import { cel, exactlyOne, setOf, text } from "../api/fields.ts";
-import { complain } from "../api/meta.ts";
-import { hasPassword } from "../api/redact.ts";
+import { cel, checkOne, complain, exactlyOne, setOf, text } from "../api/fields.ts";
 import { secretReference } from "../api/secrets.ts";
 import { BrokerError } from "../core/contract.ts";
+import { checkPassword, passwordRule } from "./address-rules.ts";
 import { decodePart, type HostPort, hostPort } from "./host-port.ts";
-import { checkPairs, pairsRule, type Tls, tlsSettings } from "./tls.ts";
+import { checkTls, type Tls, tlsRules, tlsSettings } from "./tls.ts";
 
 const nodes = (what: string, example: string) =>
   setOf(hostPort("redis.shop:6379")).min(1).max(64).describe(`${what}; one that answers is enough. Example: \`${example}\`.`);
@@ -29,13 +28,14 @@ const cluster = z.strictObject({
 });
 
 const ways = ["url", "urlFrom", "sentinel", "cluster"] as const;
+const mustBe = "must be redis://host:port/database, or rediss:// for TLS";
 
 /** What a QueueConnection says of Redis. Secrets are references. */
 export const redisSettings = z
   .strictObject({
     url: text(2048)
       .regex(/^rediss?:\/\/[^\s]+$/)
-      .meta({ must: "must be redis://host:port/database, or rediss:// for TLS" })
+      .meta({ must: mustBe })
       .optional()
       .describe("Address without a password; `rediss://` turns TLS on. Example: `redis://redis.shop:6379/0`."),
     urlFrom: secretReference()
@@ -52,44 +52,22 @@ export const redisSettings = z
     cluster: cluster.optional().describe("Instead of `url`: a Redis Cluster."),
   })
   .superRefine((settings, context) => {
-    const given = ways.filter((way) => settings[way] !== undefined);
-    if (given.length !== 1) {
-      const found = given.length === 0 ? "none" : given.map((way) => `\`${way}\``).join(" and ");
-      const message = `must have exactly one of \`url\`, \`urlFrom\`, \`sentinel\`, \`cluster\`; found ${found}`;
-      complain(context, "one-redis-address", [], message, { unlessUnknown: true });
-    }
     const { url } = settings;
-    if (url !== undefined && hasPassword(url)) {
-      complain(
-        context,
-        "password-in-url",
-        ["url"],
-        "must not carry a password: use `passwordFrom`, or `urlFrom` for the whole address",
-      );
-    } else if (url !== undefined && parseUrl(url) === undefined) {
-      complain(context, "redis-url", ["url"], "must be redis://host:port/database, or rediss:// for TLS");
-    }
-    if (url?.startsWith("redis://") && settings.tls) {
-      complain(context, "tls-url", ["url"], "must begin with rediss:// where `tls` is given", { unlessInvalid: ["url"] });
+    checkOne(ways, settings, "one-redis-address", context);
+    if (checkPassword(url, context) && url !== undefined && parseUrl(url) === undefined) {
+      complain(context, "redis-url", ["url"], mustBe);
     }
     if (settings.username !== undefined && settings.passwordFrom === undefined) {
       complain(context, "user-needs-password", ["username"], "must come with `passwordFrom`");
     }
-    checkPairs(settings.tls, context);
+    checkTls(settings, context, "rediss");
   })
   .meta(
     cel(
       exactlyOne(ways),
-      {
-        rule: "!has(self.url) || !self.url.matches('^[a-z][a-z0-9+.-]*://[^@]*:[^@]*@')",
-        message: "`url` must not carry a password: use `passwordFrom`, or `urlFrom` for the whole address",
-      },
-      {
-        rule: "!has(self.url) || !has(self.tls) || self.url.startsWith('rediss://')",
-        message: "`url` must begin with rediss:// where `tls` is given",
-      },
+      passwordRule(),
       { rule: "!has(self.username) || has(self.passwordFrom)", message: "`username` must come with `passwordFrom`" },
-      pairsRule,
+      ...tlsRules("rediss"),
     ),
   );
 

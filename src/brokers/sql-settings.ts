@@ -1,12 +1,11 @@
 import { z } from "zod";
 import { duration } from "../api/duration.ts";
-import { cel, exactlyOne, text } from "../api/fields.ts";
-import { complain } from "../api/meta.ts";
-import { hasPassword } from "../api/redact.ts";
+import { cel, checkOne, complain, exactlyOne, text } from "../api/fields.ts";
 import { secretReference, titleOfReference } from "../api/secrets.ts";
 import { BrokerError } from "../core/contract.ts";
+import { checkPassword, passwordRule } from "./address-rules.ts";
 import { decodePart, formatHostPort, type HostPort } from "./host-port.ts";
-import { checkPairs, pairsRule, type Tls, tlsSettings } from "./tls.ts";
+import { checkTls, type Tls, tlsRules, tlsSettings } from "./tls.ts";
 
 /** What one kind of database calls its addresses. */
 export type SqlKind = Readonly<{
@@ -17,6 +16,7 @@ export type SqlKind = Readonly<{
   port: number;
 }>;
 
+const ways = ["url", "urlFrom"] as const;
 const mustBe = ({ type, schemes }: SqlKind) => `must be ${schemes[0] ?? type}://user@host:port/database`;
 
 /** What a QueueConnection says of a database. Secrets are references. */
@@ -50,30 +50,22 @@ export const sqlSettings = (kind: SqlKind) =>
     })
     .superRefine((settings, context) => {
       const { url, urlFrom, username, passwordFrom } = settings;
-      if ((url === undefined) === (urlFrom === undefined)) {
-        const found = url === undefined ? "none" : "`url` and `urlFrom`";
-        const message = `must have exactly one of \`url\`, \`urlFrom\`; found ${found}`;
-        complain(context, "one-database-address", [], message, { unlessUnknown: true });
-      }
-      if (url !== undefined && hasPassword(url)) {
-        complain(context, "password-in-url", ["url"], withoutPassword);
-      } else if (url !== undefined && parseUrl(kind, url) === undefined) {
-        complain(context, "database-url", ["url"], mustBe(kind));
-      } else if (url !== undefined && username === undefined && parseUrl(kind, url)?.username === undefined) {
-        complain(context, "database-user", ["url"], "must name the user, or stand beside `username`");
+      checkOne(ways, settings, "one-database-address", context);
+      if (checkPassword(url, context) && url !== undefined) {
+        const parsed = parseUrl(kind, url);
+        if (parsed === undefined) complain(context, "database-url", ["url"], mustBe(kind));
+        else if ((username ?? parsed.username) === undefined)
+          complain(context, "database-user", ["url"], "must name the user, or stand beside `username`");
       }
       if (username !== undefined && passwordFrom === undefined && urlFrom === undefined) {
         complain(context, "user-needs-password", ["username"], "must come with `passwordFrom`");
       }
-      checkPairs(settings.tls, context);
+      checkTls(settings, context);
     })
     .meta(
       cel(
-        exactlyOne(["url", "urlFrom"]),
-        {
-          rule: "!has(self.url) || !self.url.matches('^[a-z][a-z0-9+.-]*://[^@]*:[^@]*@')",
-          message: `\`url\` ${withoutPassword}`,
-        },
+        exactlyOne(ways),
+        passwordRule(),
         {
           rule: "!has(self.url) || has(self.username) || self.url.contains('@')",
           message: "`url` must name the user, or stand beside `username`",
@@ -82,11 +74,9 @@ export const sqlSettings = (kind: SqlKind) =>
           rule: "!has(self.username) || has(self.passwordFrom) || has(self.urlFrom)",
           message: "`username` must come with `passwordFrom`",
         },
-        pairsRule,
+        ...tlsRules(),
       ),
     );
-
-const withoutPassword = "must not carry a password: use `passwordFrom`, or `urlFrom` for the whole address";
 
 /** As declared. */
 export type SqlDeclared = z.output<ReturnType<typeof sqlSettings>>;

@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
-import { type CelRule, clusterOnly, localOnly, text } from "../api/fields.ts";
-import { complain } from "../api/meta.ts";
+import { type CelRule, clusterOnly, complain, localOnly, text } from "../api/fields.ts";
 import { publicReference, secretReference } from "../api/secrets.ts";
 import { BrokerError } from "../core/contract.ts";
 
@@ -47,19 +46,34 @@ const pairs = [
   ["certFrom", "keyFrom"],
 ] as const;
 
-/** A client's certificate is of no use without its key. */
-export function checkPairs(tls: TlsDeclared | undefined, context: z.RefinementCtx): void {
+type WithTls = Readonly<{ url?: string | undefined; tls?: TlsDeclared | undefined }>;
+
+/**
+ * A client's certificate is of no use without its key; and none is with an address in plain text, where its scheme (`secure`
+ * is that for TLS: "rediss") turns TLS on.
+ */
+export function checkTls({ url, tls }: WithTls, context: z.RefinementCtx, secure?: string): void {
+  if (tls && secure !== undefined && url?.startsWith(`${secure.slice(0, -1)}://`)) {
+    complain(context, "tls-url", ["url"], mustBegin(secure), { unlessInvalid: ["url"] });
+  }
   for (const [cert, key] of pairs) {
     if ((tls?.[cert] === undefined) === (tls?.[key] === undefined)) continue;
     complain(context, "cert-and-key", ["tls"], `must have both of \`${cert}\` and \`${key}\`, or neither`);
   }
 }
 
-/** {@link checkPairs} for the API server. */
-export const pairsRule: CelRule = {
-  rule: "!has(self.tls) || has(self.tls.certFrom) == has(self.tls.keyFrom)",
-  message: "`tls` must have both of `certFrom` and `keyFrom`, or neither",
-};
+const mustBegin = (secure: string) => `must begin with ${secure}:// where \`tls\` is given`;
+
+/** {@link checkTls} for the API server. */
+export function tlsRules(secure?: string): readonly CelRule[] {
+  const pairsRule = {
+    rule: "!has(self.tls) || has(self.tls.certFrom) == has(self.tls.keyFrom)",
+    message: "`tls` must have both of `certFrom` and `keyFrom`, or neither",
+  };
+  if (secure === undefined) return [pairsRule];
+  const rule = `!has(self.url) || !has(self.tls) || self.url.startsWith('${secure}://')`;
+  return [{ rule, message: `\`url\` ${mustBegin(secure)}` }, pairsRule];
+}
 
 /** Options for Node's sockets. Files are read now, at each dial, so that a rotated certificate is used. */
 export async function tlsOptions(tls: Tls | undefined) {

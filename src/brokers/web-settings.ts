@@ -1,15 +1,14 @@
 import { z } from "zod";
-import { cel, exactlyOne, text } from "../api/fields.ts";
-import { complain } from "../api/meta.ts";
-import { hasPassword } from "../api/redact.ts";
+import { cel, checkOne, complain, exactlyOne, namedList, text } from "../api/fields.ts";
 import { secretReference, titleOfReference } from "../api/secrets.ts";
 import { BrokerError } from "../core/contract.ts";
+import { checkLogin, checkPassword, loginRule, passwordRule } from "./address-rules.ts";
 import { decodePart } from "./host-port.ts";
-import { checkPairs, pairsRule, type Tls, tlsSettings } from "./tls.ts";
+import { checkTls, type Tls, tlsRules, tlsSettings } from "./tls.ts";
 
-const places = ["url", "urlFrom"] as const;
+const ways = ["url", "urlFrom"] as const;
+const values = ["value", "valueFrom"] as const;
 const mustBe = "must be http://host:port/path, or https:// for TLS, without a query";
-const withPassword = "must not carry a password: use `passwordFrom`, or `urlFrom` for the whole address";
 const ofLogin = "must not be `Authorization` in plain text: use `tokenFrom`, `passwordFrom` or `valueFrom`";
 
 /** Any character that may stand in a header, and no line end, with which one header becomes two. */
@@ -25,14 +24,13 @@ const header = z
     valueFrom: secretReference().optional().describe("Instead of `value`: where it stands. Example: `{ env: API_KEY }`."),
   })
   .superRefine(({ name, value, valueFrom }, context) => {
-    if ((value === undefined) === (valueFrom === undefined)) {
-      complain(context, "header-value", [], "must have exactly one of `value`, `valueFrom`", { unlessUnknown: true });
-    } else if (name.toLowerCase() === "authorization" && value !== undefined) {
+    checkOne(values, { value, valueFrom }, "header-value", context);
+    if (name.toLowerCase() === "authorization" && value !== undefined) {
       complain(context, "header-value", ["value"], ofLogin);
     }
   })
   .meta(
-    cel(exactlyOne(["value", "valueFrom"]), {
+    cel(exactlyOne(values), {
       rule: "self.name.lowerAscii() != 'authorization' || !has(self.value)",
       message: `\`value\` ${ofLogin}`,
     }),
@@ -55,12 +53,9 @@ const fields = (name: string, example: string) =>
     tokenFrom: secretReference()
       .optional()
       .describe("Instead of a user: a bearer token; read at each dial. Example: `{ file: /run/secrets/token }`."),
-    headers: z
-      .array(header)
-      .max(32)
-      .default([])
-      .meta({ listType: "map", listKeys: ["name"] })
-      .describe("Headers of every request: tenants, API keys. Example: `[{ name: X-Scope-OrgID, value: team-a }]`."),
+    headers: namedList(header, 32, (name) => name.toLowerCase()).describe(
+      "Headers of every request: tenants, API keys. Example: `[{ name: X-Scope-OrgID, value: team-a }]`.",
+    ),
     tls: tlsSettings(name).optional().describe(`Certificates. Example: \`{ caFile: /etc/${name}/ca.crt }\`.`),
   });
 
@@ -70,18 +65,11 @@ export const webSettings = (name: string, example: string) =>
     .superRefine(checkSettings)
     .meta(
       cel(
-        exactlyOne(places),
-        {
-          rule: "!has(self.url) || !self.url.matches('^[a-z][a-z0-9+.-]*://[^@]*:[^@]*@')",
-          message: `\`url\` ${withPassword}`,
-        },
-        {
-          rule: "!has(self.url) || !has(self.tls) || self.url.startsWith('https://')",
-          message: "`url` must begin with https:// where `tls` is given",
-        },
-        { rule: "has(self.username) == has(self.passwordFrom)", message: "`username` must come with `passwordFrom`" },
+        exactlyOne(ways),
+        passwordRule(),
+        loginRule,
         { rule: "!has(self.tokenFrom) || !has(self.username)", message: "must have `tokenFrom` or `username`, not both" },
-        pairsRule,
+        ...tlsRules("https"),
       ),
     );
 
@@ -89,27 +77,14 @@ export const webSettings = (name: string, example: string) =>
 export type WebDeclared = z.output<ReturnType<typeof fields>>;
 
 function checkSettings(settings: WebDeclared, context: z.RefinementCtx): void {
-  const { url, urlFrom, username, passwordFrom, tokenFrom, tls, headers } = settings;
-  if ((url === undefined) === (urlFrom === undefined)) {
-    const found = url === undefined ? "none" : "`url` and `urlFrom`";
-    complain(context, "one-web-address", [], `must have exactly one of \`url\`, \`urlFrom\`; found ${found}`, {
-      unlessUnknown: true,
-    });
+  const { url, username, tokenFrom } = settings;
+  checkOne(ways, settings, "one-web-address", context);
+  if (checkPassword(url, context) && url !== undefined && parseUrl(url) === undefined) {
+    complain(context, "web-url", ["url"], mustBe);
   }
-  if (url !== undefined && hasPassword(url)) complain(context, "password-in-url", ["url"], withPassword);
-  else if (url !== undefined && parseUrl(url) === undefined) complain(context, "web-url", ["url"], mustBe);
-  if (url?.startsWith("http://") && tls) {
-    complain(context, "tls-url", ["url"], "must begin with https:// where `tls` is given", { unlessInvalid: ["url"] });
-  }
-  if ((username === undefined) !== (passwordFrom === undefined)) {
-    const [at, other] = username === undefined ? ["passwordFrom", "username"] : ["username", "passwordFrom"];
-    complain(context, "user-and-password", [at], `must come with \`${other}\``);
-  }
+  checkLogin(settings, context);
   if (tokenFrom && username !== undefined) complain(context, "one-login", ["tokenFrom"], "must not stand beside `username`");
-  const names = headers?.map(({ name }) => name.toLowerCase()) ?? [];
-  const twice = names.findIndex((name, at) => names.indexOf(name) < at);
-  if (twice !== -1) complain(context, "duplicate-item", ["headers", twice, "name"], "must not stand twice");
-  checkPairs(tls, context);
+  checkTls(settings, context, "https");
 }
 
 /** As the broker gets them: each `xFrom` has become `x`, and the address may carry user and password. */
