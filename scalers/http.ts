@@ -58,7 +58,11 @@ export const http: Scaler<Query, WebReader> = {
   broker: "http",
   query,
   everyMs: 2000,
-  sight: ({ running }) => ({ running: running !== undefined, workers: false }),
+  sight: ({ running }) => ({
+    running: running !== undefined,
+    workers: false,
+    shownBy: "`http.running` (where it stands how many jobs are in hand)",
+  }),
 
   async read(client, queries, signal) {
     const pages = queries.map(pageOf);

@@ -14,6 +14,6 @@ export const mysql: Scaler<Query, SqlReader> = {
   broker: "mysql",
   query,
   everyMs: 2000,
-  sight: sightOf,
+  sight: sightOf("mysql"),
   read: readSql,
 };

@@ -18,7 +18,7 @@ export const postgresql: Scaler<Query, SqlReader> = {
   broker: "postgresql",
   query,
   everyMs: 2000,
-  sight: sightOf,
+  sight: sightOf("postgresql"),
   read: readSql,
   wake: (client, { listen }, hint) => (listen === undefined ? undefined : client.onNotify?.(listen, hint)),
 };

@@ -31,7 +31,11 @@ export const prometheus: Scaler<Query, WebReader> = {
   broker: "prometheus",
   query,
   everyMs: 5000,
-  sight: ({ running }) => ({ running: running !== undefined, workers: false }),
+  sight: ({ running }) => ({
+    running: running !== undefined,
+    workers: false,
+    shownBy: "`prometheus.running` (where it stands how many jobs are in hand)",
+  }),
 
   async read(client, queries, signal) {
     const askedAt = monotonicMs();

@@ -84,6 +84,7 @@ export const redis: Scaler<Query, RedisReader> = {
   sight: ({ list, stream }) => ({
     running: stream !== undefined || list?.processing !== undefined,
     workers: stream !== undefined,
+    ...(list && { shownBy: "`redis.list.processing` (the list that workers move jobs to)" }),
   }),
 
   async read(client, queries, signal) {

@@ -22,7 +22,12 @@ export const sqlQuery = {
 export type SqlQuery = Readonly<{ query: string; queue?: string | undefined; withoutRow: "Unknown" | "Empty" }>;
 
 /** What the query is about to tell: its columns have to stand in its text by their names. */
-export const sightOf = ({ query }: SqlQuery) => ({
+export const tellsOf = ({ query }: SqlQuery) => ({
   running: /\b(running|busy)\b/i.test(query),
   workers: /\bbusy\b/i.test(query),
+});
+
+export const sightOf = (type: string) => (query: SqlQuery) => ({
+  ...tellsOf(query),
+  shownBy: `columns \`running\` and \`busy\` named in \`${type}.query\``,
 });

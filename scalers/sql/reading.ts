@@ -1,6 +1,6 @@
 import type { Row, SqlAnswer, SqlReader } from "../../src/brokers/sql-client.ts";
 import type { Problem, Result, Sample, Worker } from "../../src/core/contract.ts";
-import { type SqlQuery, sightOf } from "./query.ts";
+import { type SqlQuery, tellsOf } from "./query.ts";
 
 /** Columns that are counts, and what they are in a reading. */
 const counts = {
@@ -58,7 +58,7 @@ function rowOf({ queue, withoutRow }: SqlQuery, rows: readonly Row[]) {
 
 /** Of what the query does not tell, a row that is not there tells nothing either. */
 function emptyOf(query: SqlQuery): Sample {
-  const { running, workers } = sightOf(query);
+  const { running, workers } = tellsOf(query);
   return { waiting: 0, ...(running && { running: 0 }), ...(workers && { workers: [], othersIdle: true }) };
 }
 

@@ -74,28 +74,20 @@ function checkProtection(document: unknown, scalers: readonly AnyScaler[]): read
   const triggers = listAt(document, "spec", "triggers").map((trigger) => {
     const scaler = scalers.find(({ type }) => get(trigger, type) !== undefined);
     const query = scaler?.query.strict().safeParse(get(trigger, scaler.type));
-    return scaler && query?.success ? { scaler, query: query.data, sees: scaler.sight(query.data).running } : undefined;
+    return scaler && query?.success ? { scaler, ...scaler.sight(query.data) } : undefined;
   });
-  const seen = triggers.some((trigger) => trigger?.sees ?? true);
+  const seen = triggers.some((trigger) => trigger?.running ?? true);
   return triggers.flatMap((trigger, index) => {
     // Whoever asks for replicas outright has no jobs; the other triggers show who is busy.
-    if (trigger === undefined || trigger.sees || (trigger.scaler.wants && seen)) return [];
-    const { type } = trigger.scaler;
+    if (trigger === undefined || trigger.running || (trigger.scaler.wants && seen)) return [];
+    const { type, wants } = trigger.scaler;
+    const way = wants ? "a trigger beside it that shows running jobs" : (trigger.shownBy ?? "a source that shows running jobs");
     const path = ["spec", "triggers", index, type];
     const message =
       `\`spec.triggers[${index}].${type}\` cannot see which jobs are in hand, and \`spec.scaleDown.protect\` is 'busy': ` +
-      `must have ${blindWay(trigger.scaler, trigger.query)}, or set \`scaleDown.protect: grace\``;
+      `must have ${way}, or set \`scaleDown.protect: grace\``;
     return [{ rule: "blind-protect", message, path }];
   });
-}
-
-/** What would give a trigger its sight. */
-function blindWay({ type, wants }: AnyScaler, query: unknown): string {
-  if (wants) return "a trigger beside it that shows running jobs";
-  if (get(query, "list") !== undefined) return `\`${type}.list.processing\` (the list that workers move jobs to)`;
-  if (type === "http" || type === "prometheus") return `\`${type}.running\` (where it stands how many jobs are in hand)`;
-  if (get(query, "query") !== undefined) return `columns \`running\` and \`busy\` named in \`${type}.query\``;
-  return "a source that shows running jobs";
 }
 
 /** An inline address is written by whoever writes the ScaledWorker: a credential must not be lent to it. */

@@ -141,6 +141,8 @@ export type Sight = Readonly<{
   running: boolean;
   /** Names the worker that holds each job. */
   workers: boolean;
+  /** What would show jobs in hand, where they are not seen: the end of "must have …". */
+  shownBy?: string;
 }>;
 
 /** The code that measures one kind of trigger; it measures and does nothing else. */

@@ -60,7 +60,11 @@ const plain: Scaler<ListQuery, unknown> = {
       })
       .describe("The list."),
   }),
-  sight: (query) => ({ running: query.list.processing !== undefined, workers: false }),
+  sight: (query) => ({
+    running: query.list.processing !== undefined,
+    workers: false,
+    shownBy: "`plain.list.processing` (the list that workers move jobs to)",
+  }),
 };
 
 const rabbit: Scaler<unknown, unknown> = {

@@ -141,7 +141,10 @@ describe("the scaler redis", () => {
     refused({ list: { key: "a", processing: [] } });
     refused({ sortedSet: { key: "a", upTo: 5 } });
     refused({ sortedSet: { key: "a", upTo: "now", upToScore: 5 } });
-    const sight = (query: unknown) => redis.sight(redis.query.parse(query) as never);
+    const sight = (query: unknown) => {
+      const { running, workers } = redis.sight(redis.query.parse(query) as never);
+      return { running, workers };
+    };
     assert.deepEqual(sight({ list: { key: "a" } }), { running: false, workers: false });
     assert.deepEqual(sight({ list: { key: "a", processing: ["b"] } }), { running: true, workers: false });
     assert.deepEqual(sight({ stream: { key: "a", group: "g" } }), { running: true, workers: true });

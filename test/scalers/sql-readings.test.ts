@@ -167,7 +167,10 @@ describe("a trigger on a database", () => {
   });
 
   it("sees what its query names", () => {
-    const sight = (query: string) => postgresql.sight(postgresql.query.parse({ query }) as never);
+    const sight = (query: string) => {
+      const { running, workers } = postgresql.sight(postgresql.query.parse({ query }) as never);
+      return { running, workers };
+    };
     assert.deepEqual(sight("SELECT count(*) FROM jobs"), { running: false, workers: false });
     assert.deepEqual(sight("SELECT 1 AS waiting, 2 AS running"), { running: true, workers: false });
     assert.deepEqual(sight("SELECT 1 AS waiting, '[]' AS busy"), { running: true, workers: true });
