@@ -8,6 +8,7 @@ import { createListener } from "./external-listener.ts";
 import type { ExternalSettings } from "./external-settings.ts";
 import { lossOf } from "./grpc-channel.ts";
 import { grpcProblem, statusOf } from "./grpc-problem.ts";
+import { createEnding } from "./session.ts";
 import { tlsOptions } from "./tls.ts";
 
 /** One connection to a scaler in another process. It may come and go by itself; once it stays away it is lost. */
@@ -90,9 +91,7 @@ type Parts = Readonly<{
 }>;
 
 function createLink({ client, methods, head, own, secrets }: Parts): ExternalLink & Readonly<{ watch(): void }> {
-  const { promise: lost, resolve } = Promise.withResolvers<Problem>();
   let epoch = randomUUID();
-  let gone = false;
 
   const methodOf = (name: string): Method => {
     const method = methods[name];
@@ -121,13 +120,10 @@ function createLink({ client, methods, head, own, secrets }: Parts): ExternalLin
     return client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request, head);
   };
   const listener = createListener(stream);
-  const destroy = (problem: Problem = { kind: "unreachable", message: "the connection is closed" }) => {
-    if (gone) return;
-    gone = true;
+  const { lost, destroy } = createEnding(() => {
     listener.stop();
     client.close();
-    resolve(problem);
-  };
+  });
   /** A server that restarts or moves on closes the connection: behind another one may be another server. */
   const watch = () => {
     const renew = () => {
@@ -142,7 +138,7 @@ function createLink({ client, methods, head, own, secrets }: Parts): ExternalLin
     call,
     listen: listener.listen,
     lost,
-    destroy: () => destroy(),
+    destroy,
     watch,
   };
 }

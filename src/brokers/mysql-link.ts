@@ -1,10 +1,11 @@
 import { isIP, Socket } from "node:net";
 import type { Connection, ConnectionOptions } from "mysql2";
-import { BrokerError, type Problem } from "../core/contract.ts";
+import { BrokerError } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
 import { mysqlProblem } from "./mysql-problem.ts";
+import { createEnding } from "./session.ts";
 import type { Row } from "./sql-client.ts";
-import { closed, replicaProblem } from "./sql-problem.ts";
+import { replicaProblem } from "./sql-problem.ts";
 import type { SqlLink } from "./sql-reader.ts";
 import type { SqlAddress } from "./sql-settings.ts";
 import { type Tls, tlsOptions } from "./tls.ts";
@@ -56,33 +57,29 @@ async function sslOf({ tls: mode, host }: SqlAddress, tls: Tls | undefined): Pro
 }
 
 function linkOf(connection: Connection, socket: Socket, secrets: readonly string[]) {
-  const { promise: lost, resolve } = Promise.withResolvers<Problem>();
   const { promise: connected, resolve: isUp, reject: isDown } = Promise.withResolvers<void>();
   connected.catch(() => {});
-  let gone: Problem | undefined;
   /** Of what is asked on a connection that is destroyed then, mysql2 tells nobody. */
   const waiting = new Set<(error: BrokerError) => void>();
-  const destroy = (problem: Problem = closed) => {
-    if (gone) return;
-    gone = problem;
-    resolve(problem);
-    isDown(new BrokerError(problem));
-    for (const reject of waiting) reject(new BrokerError(problem));
+  const ending = createEnding((why) => {
+    isDown(new BrokerError(why));
+    for (const reject of waiting) reject(new BrokerError(why));
     connection.destroy();
     socket.destroy();
-  };
+  });
+  const { gone, throwIfGone, destroy } = ending;
   connection.on("error", (error) => destroy(mysqlProblem(error, secrets)));
   connection.on("end", () => destroy());
   socket.on("close", () => destroy());
   connection.on("connect", () => isUp());
 
-  const query = (sql: string): Promise<readonly Row[]> => {
-    if (gone) return Promise.reject(new BrokerError(gone));
+  const query = async (sql: string): Promise<readonly Row[]> => {
+    throwIfGone();
     const { promise, resolve: found, reject } = Promise.withResolvers<readonly Row[]>();
     waiting.add(reject);
     connection.query(sql, (error, rows) => {
       waiting.delete(reject);
-      if (error) reject(new BrokerError(gone ?? mysqlProblem(error, secrets)));
+      if (error) reject(new BrokerError(gone() ?? mysqlProblem(error, secrets)));
       else found(Array.isArray(rows) ? (rows as Row[]) : []);
     });
     return promise;
@@ -97,8 +94,7 @@ function linkOf(connection: Connection, socket: Socket, secrets: readonly string
   let statementMs = 1000;
   const epoch = crypto.randomUUID();
   const link: SqlLink = {
-    lost,
-    gone: () => gone,
+    ...ending,
     async begin(ms) {
       statementMs = ms;
       const [server] = await query("SELECT @@global.read_only AS readOnly, VERSION() AS version");
@@ -115,7 +111,6 @@ function linkOf(connection: Connection, socket: Socket, secrets: readonly string
     query,
     recover: () => limit(statementMs),
     end: async () => void (await query("COMMIT")),
-    destroy,
   };
   return { link, connected };
 }

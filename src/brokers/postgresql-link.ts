@@ -1,12 +1,13 @@
 import { Socket } from "node:net";
 import { checkServerIdentity } from "node:tls";
 import type { Client } from "pg";
-import { BrokerError, type Problem } from "../core/contract.ts";
+import { BrokerError } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
 import type { Channels } from "./postgresql-channels.ts";
 import { postgresProblem } from "./postgresql-problem.ts";
+import { createEnding } from "./session.ts";
 import type { Row } from "./sql-client.ts";
-import { closed, replicaProblem } from "./sql-problem.ts";
+import { replicaProblem } from "./sql-problem.ts";
 import type { SqlLink } from "./sql-reader.ts";
 import type { SqlAddress } from "./sql-settings.ts";
 import { type Tls, tlsOptions } from "./tls.ts";
@@ -63,25 +64,19 @@ const extended = (text: string) => ({ text, queryMode: "extended" }) as { text: 
 const idleMs = 10_000;
 
 function linkOf(client: Client, socket: Socket, secrets: readonly string[], channels: Channels): SqlLink {
-  const { promise: lost, resolve } = Promise.withResolvers<Problem>();
-  let gone: Problem | undefined;
+  const ending = createEnding(() => socket.destroy());
+  const { gone, throwIfGone, destroy } = ending;
   let statementMs = 1000;
-  const destroy = (problem: Problem = closed) => {
-    if (gone) return;
-    gone = problem;
-    resolve(problem);
-    socket.destroy();
-  };
   client.on("error", (error) => destroy(postgresProblem(error, secrets)));
   client.on("end", () => destroy());
   client.on("notification", ({ channel }) => channels.notify(channel));
 
   const send = async <T>(work: () => Promise<T>): Promise<T> => {
-    if (gone) throw new BrokerError(gone);
+    throwIfGone();
     try {
       return await work();
     } catch (error) {
-      throw new BrokerError(gone ?? postgresProblem(error, secrets));
+      throw new BrokerError(gone() ?? postgresProblem(error, secrets));
     }
   };
   /** Statements of ours: several at once, by the simple protocol. */
@@ -91,15 +86,14 @@ function linkOf(client: Client, socket: Socket, secrets: readonly string[], chan
     try {
       await command(text);
     } catch (error) {
-      if (gone) throw error;
+      if (gone()) throw error;
     }
   };
   const opening = () =>
     `BEGIN READ ONLY; SET LOCAL statement_timeout = ${statementMs}; SET LOCAL idle_in_transaction_session_timeout = ${idleMs}`;
 
   return {
-    lost,
-    gone: () => gone,
+    ...ending,
     async begin(ms) {
       statementMs = ms;
       for (const text of channels.changes()) await hear(text);
@@ -114,6 +108,5 @@ function linkOf(client: Client, socket: Socket, secrets: readonly string[], chan
     query: (text) => send(async () => (await client.query<Row>(extended(text))).rows),
     recover: async () => void (await command(`ROLLBACK; ${opening()}`)),
     end: async () => void (await command("COMMIT")),
-    destroy,
   };
 }

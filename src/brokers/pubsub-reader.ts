@@ -6,8 +6,15 @@ import type { Gauge, Known, PubSubReader, SubscriptionRef } from "./pubsub-clien
 import { gaugesOf } from "./pubsub-gauges.ts";
 import type { Google } from "./pubsub-google.ts";
 import type { Probes } from "./pubsub-probes.ts";
+import type { Ending } from "./session.ts";
 
-type Sources = Readonly<{ google: Google; project: string; catalog: Catalog; probes: Probes; isOpen: () => boolean }>;
+type Sources = Readonly<{
+  google: Google;
+  project: string;
+  catalog: Catalog;
+  probes: Probes;
+  throwIfGone: Ending["throwIfGone"];
+}>;
 
 /** So long after a list of time series a probe's news needs no other one: Google has hardly newer numbers. */
 const listedMs = 90_000;
@@ -15,7 +22,7 @@ const emulated =
   "the Pub/Sub emulator counts no backlog (with Google it is Cloud Monitoring that does): only what a probe hears is known";
 
 /** Puts together what Cloud Monitoring, the subscriptions' settings and our probes tell. */
-export function createReader({ google, project, catalog, probes, isOpen }: Sources): PubSubReader {
+export function createReader({ google, project, catalog, probes, throwIfGone }: Sources): PubSubReader {
   const epoch = randomUUID();
   const gauges = createGauges(google, project);
   const hasNews = createNews(probes);
@@ -36,7 +43,7 @@ export function createReader({ google, project, catalog, probes, isOpen }: Sourc
     project,
     listen: (ref, hint) => probes.listen(ref, hint),
     async survey(asked, signal) {
-      if (!isOpen()) throw new BrokerError({ kind: "unreachable", message: "the connection is closed" });
+      throwIfGone();
       if (signal.aborted) throw new BrokerError({ kind: "timeout", message: "no answer within the deadline" });
       const woken = hasNews(asked);
       const known = new Map<SubscriptionRef, Known | Problem>();

@@ -1,4 +1,4 @@
-import type { Broker, Problem, Session } from "../core/contract.ts";
+import type { Broker, Session } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
 import { createCatalog } from "./pubsub-catalog.ts";
 import type { PubSubReader } from "./pubsub-client.ts";
@@ -6,6 +6,7 @@ import { emulatorOf, type Google, openGoogle } from "./pubsub-google.ts";
 import { createProbes, type ProbeTimes } from "./pubsub-probes.ts";
 import { createReader } from "./pubsub-reader.ts";
 import { type PubSubDeclared, type PubSubSettings, pubSubSettings } from "./pubsub-settings.ts";
+import { createEnding } from "./session.ts";
 
 const usual: ProbeTimes = { lingerMs: 5000, sweepMs: 60_000 };
 
@@ -46,21 +47,17 @@ export function createPubSubBroker(times: ProbeTimes): Broker<PubSubReader, PubS
 function sessionOf(google: Google, { project, probeOwner }: PubSubSettings, times: ProbeTimes): Session<PubSubReader> {
   const catalog = createCatalog(google);
   const probes = createProbes({ google, catalog, owner: probeOwner, ...times });
-  const { promise: destroyed, resolve: end } = Promise.withResolvers<Problem>();
-  let open = true;
-  const destroy = () => {
-    if (!open) return;
-    open = false;
+  const { lost, gone, throwIfGone, destroy } = createEnding(() => {
     probes.cut();
     google.close();
-    end({ kind: "unreachable", message: "the connection is closed" });
-  };
+  });
+  void google.lost.then(destroy);
   return {
-    client: createReader({ google, project, catalog, probes, isOpen: () => open }),
-    lost: Promise.race([google.lost, destroyed]),
+    client: createReader({ google, project, catalog, probes, throwIfGone }),
+    lost,
     destroy,
     async [Symbol.asyncDispose]() {
-      if (open) await probes.remove();
+      if (!gone()) await probes.remove();
       destroy();
     },
   };

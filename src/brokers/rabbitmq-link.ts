@@ -5,6 +5,7 @@ import { abortable } from "./abortable.ts";
 import { formatHostPort, type HostPort } from "./host-port.ts";
 import { rabbitProblem } from "./rabbitmq-problem.ts";
 import type { RabbitAddress } from "./rabbitmq-settings.ts";
+import { closed, createEnding } from "./session.ts";
 import { type Tls, tlsOptions } from "./tls.ts";
 
 /** What a passive declare tells: messages that are ready, and how many consumers there are. */
@@ -30,8 +31,6 @@ const heartbeatS = 5;
 const dialMs = 2500;
 /** amqplib has one question under way per channel: so many channels ask side by side. */
 const channels = 16;
-
-const closed: Problem = { kind: "unreachable", message: "the connection is closed" };
 
 /**
  * Dials the nodes in turn, and logs in, all before `signal` fires. Begins with one that is drawn: where several are silent,
@@ -99,25 +98,18 @@ async function dial(
 const streamOf = (model: ChannelModel) => (model.connection as unknown as { stream: Duplex }).stream;
 
 function linkOf(model: ChannelModel, node: HostPort, secrets: readonly string[]): RabbitLink {
-  const { promise: lost, resolve } = Promise.withResolvers<Problem>();
-  let gone: Problem | undefined;
+  const { lost, gone, throwIfGone, destroy } = createEnding((why) => streamOf(model).destroy(new Error(why.message)));
   const idle: Channel[] = [];
-  const destroy = (problem: Problem = closed) => {
-    if (gone) return;
-    gone = problem;
-    resolve(problem);
-    streamOf(model).destroy(new Error(problem.message));
-  };
-  const ended = (error?: Error) => destroy(error === undefined ? closed : rabbitProblem(error, secrets));
+  const ended = (error?: Error) => destroy(error && rabbitProblem(error, secrets));
   model.on("error", ended).on("close", ended);
 
   const channel = async (): Promise<Channel> => {
-    if (gone) throw new BrokerError(gone);
+    throwIfGone();
     try {
       const opened = await model.createChannel();
       return opened.on("error", () => {});
     } catch (error) {
-      throw new BrokerError(gone ?? rabbitProblem(error, secrets));
+      throw new BrokerError(gone() ?? rabbitProblem(error, secrets));
     }
   };
 
@@ -125,19 +117,19 @@ function linkOf(model: ChannelModel, node: HostPort, secrets: readonly string[])
   const work = async (left: Iterator<string>, found: Map<string, Depth | Problem>, signal: AbortSignal) => {
     let own = idle.pop();
     for (let next = left.next(); !next.done; next = left.next()) {
-      if (gone) throw new BrokerError(gone);
+      throwIfGone();
       if (signal.aborted) break;
       own ??= await channel();
       try {
         const { messageCount, consumerCount } = await own.checkQueue(next.value);
         found.set(next.value, { ready: messageCount, consumers: consumerCount });
       } catch (error) {
-        if (gone) throw new BrokerError(gone);
+        throwIfGone();
         own = undefined;
         found.set(next.value, rabbitProblem(error, secrets));
       }
     }
-    if (own !== undefined && !gone) idle.push(own);
+    if (own !== undefined && !gone()) idle.push(own);
   };
 
   return {

@@ -6,6 +6,7 @@ import type { RedisValue } from "./redis-client.ts";
 import { evictionWarning, type Identity, readIdentity } from "./redis-identity.ts";
 import { redisProblem } from "./redis-problem.ts";
 import type { RedisAddress } from "./redis-settings.ts";
+import { createEnding } from "./session.ts";
 import { type Tls, tlsOptions } from "./tls.ts";
 
 /** One connection to one server. It never comes back: whoever lost it opens another one. */
@@ -50,8 +51,6 @@ const settings = {
 } as const;
 const socketSettings = { socketTimeout: 2500, connectTimeout: 2500, reconnectStrategy: false } as const;
 
-const closed: Problem = { kind: "unreachable", message: "the connection is closed" };
-
 /** Dials, does TLS, logs in and gets a first answer, all before `signal` fires. Throws BrokerError. */
 export async function openLink(options: LinkOptions, signal: AbortSignal): Promise<Link> {
   const socketOptions = await socketOptionsOf(options);
@@ -81,13 +80,11 @@ async function connect(options: LinkOptions, socket: SocketOptions, tracking: bo
     ...(password !== undefined && { password }),
   });
 
-  const { promise: lost, resolve } = Promise.withResolvers<Problem>();
-  let gone: Problem | undefined;
-  const destroy = (problem: Problem = closed) => {
-    if (gone) return;
-    gone = problem;
-    resolve(problem);
-    client.destroy();
+  const { lost, gone, throwIfGone, destroy } = createEnding(() => client.destroy());
+  /** What a question failed with: where the connection ended first, that. */
+  const failure = (error: unknown) => {
+    const why = gone();
+    return why ? new BrokerError(why) : toError(error);
   };
   client.on("error", (error: unknown) => {
     // A ping that the server refuses (MISCONF, no permission) is an answer. Everything else, a reply that cannot be
@@ -100,19 +97,19 @@ async function connect(options: LinkOptions, socket: SocketOptions, tracking: bo
     client.on("invalidate", (key: Buffer | string | null) => options.onInvalidate?.(key === null ? null : String(key)));
 
   const send = async (words: readonly string[]): Promise<RedisValue> => {
-    if (gone) throw new BrokerError(gone);
+    throwIfGone();
     try {
       return await client.sendCommand<RedisValue>(words);
     } catch (error) {
       if (error instanceof ErrorReply) throw error;
-      throw gone ? new BrokerError(gone) : toError(error);
+      throw failure(error);
     }
   };
 
   const connecting = client.connect();
   // Destroying a client that is still dialling does not stop the dial: once more when it has ended.
   connecting.then(
-    () => gone && client.destroy(),
+    () => gone() && client.destroy(),
     () => destroy(),
   );
   try {
@@ -138,7 +135,7 @@ async function connect(options: LinkOptions, socket: SocketOptions, tracking: bo
         try {
           await client.pSubscribe(pattern, take);
         } catch (error) {
-          throw gone ? new BrokerError(gone) : toError(error);
+          throw failure(error);
         }
         const leave = () => void client.pUnsubscribe(pattern, take).catch(() => {}); // only a lost connection cannot
         if (until.aborted) leave();

@@ -6,6 +6,7 @@ import { redisProblem } from "./redis-problem.ts";
 import type { RedisAddress, RedisSettings } from "./redis-settings.ts";
 import { parseSlots, type Slots } from "./redis-slots.ts";
 import type { Tracker } from "./redis-tracker.ts";
+import { createEnding } from "./session.ts";
 
 /** A node that answers. */
 export type Node = Readonly<{ link: Link; batch: Batch }>;
@@ -38,8 +39,14 @@ export async function openNodes(
   signal: AbortSignal,
 ): Promise<Nodes> {
   const entries = new Map<string, Entry>();
-  const { promise: lost, resolve: lose } = Promise.withResolvers<Problem>();
-  const ended = new AbortController();
+  const { lost, gone, destroy } = createEnding(() => {
+    clearInterval(timer);
+    for (const { node, pause } of entries.values()) {
+      clearTimeout(pause);
+      node?.link.destroy();
+    }
+    entries.clear();
+  });
   let slots: Slots = [];
   let refreshing: Promise<void> | undefined;
 
@@ -49,7 +56,7 @@ export async function openNodes(
       failures: 0,
     };
     entries.set(address, entry);
-    if (entry.node || ended.signal.aborted) return Promise.resolve();
+    if (entry.node || gone()) return Promise.resolve();
     clearTimeout(entry.pause);
     entry.dialling ??= connect(address, entry).finally(() => {
       delete entry.dialling;
@@ -65,14 +72,14 @@ export async function openNodes(
         { address: addressFor(address, settings), tls: settings.tls, onInvalidate: tracker.changed },
         limit.signal,
       );
-      if (ended.signal.aborted || !entries.has(address)) return link.destroy();
+      if (gone() || !entries.has(address)) return link.destroy();
       entry.node = { link, batch: createBatch(link, tracker) };
       entry.failures = 0;
       tracker.changed(null); // what was armed on an earlier connection is not armed on this one
       void link.lost.then((problem) => {
         delete entry.node;
         failed(address, entry, problem);
-        if (!any()) lose(problem);
+        if (!any()) destroy(problem);
         else void refresh().catch(() => {}); // a replica may have taken its place
       });
     } catch (error) {
@@ -84,7 +91,7 @@ export async function openNodes(
 
   const failed = (address: string, entry: Entry, problem: Problem) => {
     entry.problem = { kind: problem.kind, message: `node ${address}: ${problem.message}` };
-    if (ended.signal.aborted || entries.get(address) !== entry) return;
+    if (gone() || entries.get(address) !== entry) return;
     entry.failures++;
     const ceiling = Math.min(CAP_MS, FLOOR_MS * 2 ** Math.min(entry.failures, 10));
     entry.pause = setTimeout(() => void dial(address), FLOOR_MS + Math.random() * (ceiling - FLOOR_MS));
@@ -118,30 +125,22 @@ export async function openNodes(
     return refreshing;
   };
 
-  const destroy = () => {
-    ended.abort();
-    clearInterval(timer);
-    for (const { node, pause } of entries.values()) {
-      clearTimeout(pause);
-      node?.link.destroy();
-    }
-    entries.clear();
-    lose({ kind: "unreachable", message: "the connection is closed" });
-  };
   const timer = setInterval(() => void refresh().catch(() => {}), REFRESH_MS);
   timer.unref();
-  signal.addEventListener("abort", destroy, { once: true });
+  const giveUp = () => destroy();
+  signal.addEventListener("abort", giveUp, { once: true });
   try {
     await take(await askSeeds(settings, seeds, signal));
-    if (!any())
-      throw new BrokerError([...entries.values()][0]?.problem ?? { kind: "missing", message: "the cluster has no slots" });
+    if (!any()) {
+      const why = gone() ?? [...entries.values()][0]?.problem;
+      throw new BrokerError(why ?? { kind: "missing", message: "the cluster has no slots" });
+    }
   } catch (error) {
     destroy();
     throw error;
   } finally {
-    signal.removeEventListener("abort", destroy);
+    signal.removeEventListener("abort", giveUp);
   }
-  void lost.then(destroy);
 
   return {
     slots: () => slots,

@@ -5,5 +5,3 @@ export const replicaProblem: Problem = {
   kind: "replica",
   message: "this server takes no writes: a replica, whose numbers may be old; connect to the primary",
 };
-
-export const closed: Problem = { kind: "unreachable", message: "the connection is closed" };

@@ -1,13 +1,11 @@
 import { BrokerError, type Problem } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
 import { monotonicMs } from "./clock.ts";
+import type { Ending } from "./session.ts";
 import type { Row, SqlAnswer } from "./sql-client.ts";
 
 /** One connection to one database. It never comes back: whoever lost it opens another one. All that fails is a BrokerError. */
-export interface SqlLink {
-  readonly lost: Promise<Problem>;
-  /** Why it is of no more use; undefined while it is of use. */
-  gone(): Problem | undefined;
+export interface SqlLink extends Ending {
   /** Begins a read-only transaction whose statements may take so many ms; gives the epoch of the data. */
   begin(statementMs: number): Promise<string>;
   /** From now on a statement may take so many ms. */
@@ -16,7 +14,6 @@ export interface SqlLink {
   /** Makes the next query possible after one that failed; its time is that of {@link begin} again. */
   recover(): Promise<void>;
   end(): Promise<void>;
-  destroy(problem?: Problem): void;
 }
 
 /** Asks queries and gives their answers in the same order. */
@@ -133,8 +130,7 @@ export function createAsk(link: SqlLink, statementMs: number): Ask {
   };
 
   return async (texts, signal) => {
-    const gone = link.gone();
-    if (gone) throw new BrokerError(gone);
+    link.throwIfGone();
     const until = monotonicMs() + readingMs;
     const distinct = [...new Set(texts)].sort((a, b) => Number(slow.has(a)) - Number(slow.has(b)));
     const answers = distinct.map((text) => enqueue(text, until));

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Broker, BrokerError, type Problem, type Session } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
-import { readingSession } from "./session.ts";
+import { createEnding, readingSession } from "./session.ts";
 import { openWeb, refusalOf, type Web, type WebAnswer } from "./web.ts";
 import { describeWeb, type WebSettings, webAddressOf, webSettings } from "./web-settings.ts";
 
@@ -49,12 +49,7 @@ export function webBroker({ type, summary, example, greeting, welcome }: WebKind
 }
 
 function sessionOf(web: Web): Session<WebReader> {
-  const { promise: lost, resolve } = Promise.withResolvers<Problem>();
-  const destroy = () => {
-    web.destroy();
-    resolve({ kind: "unreachable", message: "the connection is closed" });
-  };
-  return readingSession({ ask: web.ask, epoch: randomUUID() }, { lost, destroy });
+  return readingSession({ ask: web.ask, epoch: randomUUID() }, createEnding(web.destroy));
 }
 
 /** Any HTTP service. What stands at its address itself is nobody's business, as long as it lets us in and is there. */
