@@ -12,15 +12,32 @@ export const labels = (what: string, use = "for people and tools; not used by Wo
 const pauseMarks =
   "for people and tools; `worktide.dev/paused` (`true`, `up`, `down`) holds the size still, and its kin say until when and why";
 
-export const clusterMetadata = z.strictObject({
-  name: name().describe("Name, unique within its kind. Example: `shared`."),
-  labels: labels("Labels"),
-  annotations: labels("Annotations"),
-});
+export const clusterMetadata = z
+  .strictObject({
+    name: name().describe("Name, unique within its kind. Example: `shared`."),
+    labels: labels("Labels"),
+    annotations: labels("Annotations"),
+  })
+  .describe("Name.");
 
-export const metadata = z.strictObject({
-  name: name().describe("Name, unique within kind and namespace. Example: `mails`."),
-  namespace: name().default("default").describe("Namespace; references stay within it. Example: `shop`."),
-  labels: labels("Labels"),
-  annotations: labels("Annotations", pauseMarks),
-});
+export const metadata = z
+  .strictObject({
+    name: name().describe("Name, unique within kind and namespace. Example: `mails`."),
+    namespace: name().default("default").describe("Namespace; references stay within it. Example: `shop`."),
+    labels: labels("Labels"),
+    annotations: labels("Annotations", pauseMarks),
+  })
+  .describe("Name and namespace.");
+
+/** A whole document of this kind. */
+export const documentSchema = <K extends Kind, Metadata extends z.ZodType, Spec extends z.ZodType>(
+  kind: K,
+  metadata: Metadata,
+  spec: Spec,
+) =>
+  z.strictObject({
+    apiVersion: z.literal(apiVersion).describe("Version of this schema."),
+    kind: z.literal(kind).describe("Kind of this document."),
+    metadata,
+    spec,
+  });

@@ -1,19 +1,14 @@
 import { z } from "zod";
 import type { AnyBroker } from "../core/contract.ts";
 import { cel, closed, complain, exactlyOne, foundText, name, setOf } from "./fields.ts";
-import { apiVersion, clusterMetadata, metadata } from "./meta.ts";
+import { clusterMetadata, documentSchema, metadata } from "./meta.ts";
 
 const purpose = "An address and its credential: they belong together, and a credential never goes to another host.";
 
 /** The whole document, for these brokers: each one's type is a key under `spec`. */
 export function queueConnectionSchema(brokers: readonly AnyBroker[]) {
   const spec = z.strictObject(settings(brokers)).superRefine(oneOf(brokers)).meta(oneBroker(brokers));
-  return z.strictObject({
-    apiVersion: z.literal(apiVersion).describe("Version of this schema."),
-    kind: z.literal("QueueConnection").describe("Kind of this document."),
-    metadata: metadata.describe("Name and namespace."),
-    spec: spec.describe(purpose),
-  });
+  return documentSchema("QueueConnection", metadata, spec.describe(purpose));
 }
 
 const clusterFields = {
@@ -34,12 +29,8 @@ const clusterFields = {
 export function clusterQueueConnectionSchema(brokers: readonly AnyBroker[]) {
   const fields = { ...clusterFields, ...settings(brokers) };
   const spec = z.strictObject(fields).superRefine(oneOf(brokers)).meta(oneBroker(brokers));
-  return z.strictObject({
-    apiVersion: z.literal(apiVersion).describe("Version of this schema."),
-    kind: z.literal("ClusterQueueConnection").describe("Kind of this document."),
-    metadata: clusterMetadata.describe("Name."),
-    spec: spec.describe(`${purpose} Many namespaces can use it without seeing the credential.`),
-  });
+  const shared = `${purpose} Many namespaces can use it without seeing the credential.`;
+  return documentSchema("ClusterQueueConnection", clusterMetadata, spec.describe(shared));
 }
 
 const settings = (brokers: readonly AnyBroker[]) =>

@@ -3,7 +3,7 @@ import type { AnyBroker, AnyScaler } from "../core/contract.ts";
 import { behavior, fallback, pause, replicas, scaleDown } from "./behavior.ts";
 import { duration } from "./duration.ts";
 import { cel, clusterOnly, complain, text, whole } from "./fields.ts";
-import { apiVersion, metadata } from "./meta.ts";
+import { documentSchema, metadata } from "./meta.ts";
 import { target } from "./target.ts";
 import { trigger } from "./trigger.ts";
 
@@ -53,23 +53,19 @@ export function scaledWorkerSchema(scalers: readonly AnyScaler[], brokers: reado
     .superRefine(uniqueNames)
     .meta({ listType: "map", listKeys: ["name"] })
     .describe("Queues that it works for; the largest demand counts, or what `formula` says. Names are unique.");
-  return z.strictObject({
-    apiVersion: z.literal(apiVersion).describe("Version of this schema."),
-    kind: z.literal("ScaledWorker").describe("Kind of this document."),
-    metadata: metadata.describe("Name and namespace."),
-    spec: z
-      .strictObject({ target, replicas, triggers, ...rest })
-      .meta(
-        cel(
-          {
-            rule: "!has(self.fallback) || self.fallback.replicas <= self.replicas.max",
-            message: "`fallback.replicas` must not be above `replicas.max`",
-          },
-          { rule: "self.onDelete != 'Restore' || !has(self.target.job)", message: "`onDelete` must be 'Keep' with `target.job`" },
-        ),
-      )
-      .describe("One pool of workers and the rules by which it is sized."),
-  });
+  const spec = z
+    .strictObject({ target, replicas, triggers, ...rest })
+    .meta(
+      cel(
+        {
+          rule: "!has(self.fallback) || self.fallback.replicas <= self.replicas.max",
+          message: "`fallback.replicas` must not be above `replicas.max`",
+        },
+        { rule: "self.onDelete != 'Restore' || !has(self.target.job)", message: "`onDelete` must be 'Keep' with `target.job`" },
+      ),
+    )
+    .describe("One pool of workers and the rules by which it is sized.");
+  return documentSchema("ScaledWorker", metadata, spec);
 }
 
 function uniqueNames(triggers: readonly { name: string }[], context: z.RefinementCtx): void {
