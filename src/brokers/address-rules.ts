@@ -14,6 +14,20 @@ export function checkPassword(url: string | undefined, context: z.RefinementCtx,
   return false;
 }
 
+type Address<Parsed> = Readonly<{ parse(url: string): Parsed | undefined; mustBe: string; rule: string }>;
+
+/** An address carries no password and can be read: what it says, where both are so. */
+export function checkUrl<Parsed>(
+  url: string | undefined,
+  { parse, mustBe, rule }: Address<Parsed>,
+  context: z.RefinementCtx,
+): Parsed | undefined {
+  if (url === undefined || !checkPassword(url, context)) return undefined;
+  const parsed = parse(url);
+  if (parsed === undefined) complain(context, rule, ["url"], mustBe);
+  return parsed;
+}
+
 /** {@link checkPassword} for the API server. */
 export const passwordRule = (wayOut = elsewhere): CelRule => ({
   rule: "!has(self.url) || !self.url.matches('^[a-z][a-z0-9+.-]*://[^@]*:[^@]*@')",

@@ -1,12 +1,11 @@
 import { isIP, Socket } from "node:net";
 import type { Connection, ConnectionOptions } from "mysql2";
 import { BrokerError } from "../core/contract.ts";
-import { abortable } from "./abortable.ts";
 import { mysqlProblem } from "./mysql-problem.ts";
 import { createEnding } from "./session.ts";
 import type { Row } from "./sql-client.ts";
 import { replicaProblem } from "./sql-problem.ts";
-import type { SqlLink } from "./sql-reader.ts";
+import { firstAnswer, type SqlLink } from "./sql-reader.ts";
 import type { SqlAddress } from "./sql-settings.ts";
 import { type Tls, tlsOptions } from "./tls.ts";
 
@@ -31,16 +30,7 @@ export async function openMysql(address: SqlAddress, tls: Tls | undefined, signa
     connectAttributes: { program_name: "worktide" },
   });
   const { link, connected } = linkOf(connection, socket, secrets);
-  try {
-    await abortable(connected, signal);
-    await abortable(link.begin(1000), signal);
-    await abortable(link.end(), signal);
-    return link;
-  } catch (error) {
-    const problem = link.gone() ?? mysqlProblem(error, secrets);
-    link.destroy(problem);
-    throw new BrokerError(problem);
-  }
+  return firstAnswer(link, connected, (error) => mysqlProblem(error, secrets), signal);
 }
 
 async function sslOf({ tls: mode, host }: SqlAddress, tls: Tls | undefined): Promise<ConnectionOptions["ssl"]> {

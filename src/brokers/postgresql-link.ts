@@ -2,13 +2,12 @@ import { Socket } from "node:net";
 import { checkServerIdentity } from "node:tls";
 import type { Client } from "pg";
 import { BrokerError } from "../core/contract.ts";
-import { abortable } from "./abortable.ts";
 import type { Channels } from "./postgresql-channels.ts";
 import { postgresProblem } from "./postgresql-problem.ts";
 import { createEnding } from "./session.ts";
 import type { Row } from "./sql-client.ts";
 import { replicaProblem } from "./sql-problem.ts";
-import type { SqlLink } from "./sql-reader.ts";
+import { firstAnswer, type SqlLink } from "./sql-reader.ts";
 import type { SqlAddress } from "./sql-settings.ts";
 import { type Tls, tlsOptions } from "./tls.ts";
 
@@ -34,16 +33,7 @@ export async function openPostgres(
     password: () => address.password ?? "",
   });
   const link = linkOf(client, socket, secrets, channels);
-  try {
-    await abortable(client.connect(), signal);
-    await abortable(link.begin(1000), signal);
-    await abortable(link.end(), signal);
-    return link;
-  } catch (error) {
-    const problem = link.gone() ?? postgresProblem(error, secrets);
-    link.destroy(problem);
-    throw new BrokerError(problem);
-  }
+  return firstAnswer(link, client.connect(), (error) => postgresProblem(error, secrets), signal);
 }
 
 async function sslOf({ tls: mode, host }: SqlAddress, tls: Tls | undefined) {

@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { duration } from "../api/duration.ts";
-import { cel, checkOne, complain, exactlyOne, setOf, text } from "../api/fields.ts";
+import { cel, checkOne, exactlyOne, setOf, text } from "../api/fields.ts";
 import { secretReference } from "../api/secrets.ts";
 import { BrokerError } from "../core/contract.ts";
-import { checkLogin, checkPassword, loginRule, passwordRule } from "./address-rules.ts";
+import { checkLogin, checkPassword, checkUrl, loginRule, passwordRule } from "./address-rules.ts";
 import { decodePart, type HostPort, hostPort, parseHostPort } from "./host-port.ts";
 import { checkTls, type Tls, tlsRules, tlsSettings } from "./tls.ts";
 
@@ -68,11 +68,8 @@ export const rabbitSettings = z
       .describe("The management API: it tells what is in hand and who is busy. Example: `{ url: http://rabbitmq.shop:15672 }`."),
   })
   .superRefine((settings, context) => {
-    const { url } = settings;
     checkOne(ways, settings, "one-rabbitmq-address", context);
-    if (checkPassword(url, context) && url !== undefined && parseUrl(url) === undefined) {
-      complain(context, "rabbitmq-url", ["url"], mustBe);
-    }
+    checkUrl(settings.url, { parse: parseUrl, mustBe, rule: "rabbitmq-url" }, context);
     checkLogin(settings, context);
     checkTls(settings, context, "amqps");
   })

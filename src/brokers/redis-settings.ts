@@ -2,7 +2,7 @@ import { z } from "zod";
 import { cel, checkOne, complain, exactlyOne, setOf, text } from "../api/fields.ts";
 import { secretReference } from "../api/secrets.ts";
 import { BrokerError } from "../core/contract.ts";
-import { checkPassword, passwordRule } from "./address-rules.ts";
+import { checkUrl, passwordRule } from "./address-rules.ts";
 import { decodePart, type HostPort, hostPort } from "./host-port.ts";
 import { checkTls, type Tls, tlsRules, tlsSettings } from "./tls.ts";
 
@@ -52,11 +52,8 @@ export const redisSettings = z
     cluster: cluster.optional().describe("Instead of `url`: a Redis Cluster."),
   })
   .superRefine((settings, context) => {
-    const { url } = settings;
     checkOne(ways, settings, "one-redis-address", context);
-    if (checkPassword(url, context) && url !== undefined && parseUrl(url) === undefined) {
-      complain(context, "redis-url", ["url"], mustBe);
-    }
+    checkUrl(settings.url, { parse: parseUrl, mustBe, rule: "redis-url" }, context);
     if (settings.username !== undefined && settings.passwordFrom === undefined) {
       complain(context, "user-needs-password", ["username"], "must come with `passwordFrom`");
     }

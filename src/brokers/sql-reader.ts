@@ -16,6 +16,25 @@ export interface SqlLink extends Ending {
   end(): Promise<void>;
 }
 
+/** The link, once it is connected and has answered. Throws BrokerError. */
+export async function firstAnswer(
+  link: SqlLink,
+  connected: Promise<unknown>,
+  problemFrom: (error: unknown) => Problem,
+  signal: AbortSignal,
+): Promise<SqlLink> {
+  try {
+    await abortable(connected, signal);
+    await abortable(link.begin(1000), signal);
+    await abortable(link.end(), signal);
+    return link;
+  } catch (error) {
+    const problem = link.gone() ?? problemFrom(error);
+    link.destroy(problem);
+    throw new BrokerError(problem);
+  }
+}
+
 /** Asks queries and gives their answers in the same order. */
 export type Ask = (texts: readonly string[], signal: AbortSignal) => Promise<readonly SqlAnswer[]>;
 

@@ -3,7 +3,7 @@ import { duration } from "../api/duration.ts";
 import { cel, checkOne, complain, exactlyOne, text } from "../api/fields.ts";
 import { secretReference, titleOfReference } from "../api/secrets.ts";
 import { BrokerError } from "../core/contract.ts";
-import { checkPassword, passwordRule } from "./address-rules.ts";
+import { checkUrl, passwordRule } from "./address-rules.ts";
 import { decodePart, formatHostPort, type HostPort } from "./host-port.ts";
 import { checkTls, type Tls, tlsRules, tlsSettings } from "./tls.ts";
 
@@ -51,11 +51,10 @@ export const sqlSettings = (kind: SqlKind) =>
     .superRefine((settings, context) => {
       const { url, urlFrom, username, passwordFrom } = settings;
       checkOne(ways, settings, "one-database-address", context);
-      if (checkPassword(url, context) && url !== undefined) {
-        const parsed = parseUrl(kind, url);
-        if (parsed === undefined) complain(context, "database-url", ["url"], mustBe(kind));
-        else if ((username ?? parsed.username) === undefined)
-          complain(context, "database-user", ["url"], "must name the user, or stand beside `username`");
+      const address = { parse: (text: string) => parseUrl(kind, text), mustBe: mustBe(kind), rule: "database-url" };
+      const parsed = checkUrl(url, address, context);
+      if (parsed && (username ?? parsed.username) === undefined) {
+        complain(context, "database-user", ["url"], "must name the user, or stand beside `username`");
       }
       if (username !== undefined && passwordFrom === undefined && urlFrom === undefined) {
         complain(context, "user-needs-password", ["username"], "must come with `passwordFrom`");

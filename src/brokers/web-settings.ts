@@ -2,7 +2,7 @@ import { z } from "zod";
 import { cel, checkOne, complain, exactlyOne, namedList, text } from "../api/fields.ts";
 import { secretReference, titleOfReference } from "../api/secrets.ts";
 import { BrokerError } from "../core/contract.ts";
-import { checkLogin, checkPassword, loginRule, passwordRule } from "./address-rules.ts";
+import { checkLogin, checkUrl, loginRule, passwordRule } from "./address-rules.ts";
 import { decodePart } from "./host-port.ts";
 import { checkTls, type Tls, tlsRules, tlsSettings } from "./tls.ts";
 
@@ -79,9 +79,7 @@ export type WebDeclared = z.output<ReturnType<typeof fields>>;
 function checkSettings(settings: WebDeclared, context: z.RefinementCtx): void {
   const { url, username, tokenFrom } = settings;
   checkOne(ways, settings, "one-web-address", context);
-  if (checkPassword(url, context) && url !== undefined && parseUrl(url) === undefined) {
-    complain(context, "web-url", ["url"], mustBe);
-  }
+  checkUrl(url, { parse: parseUrl, mustBe, rule: "web-url" }, context);
   checkLogin(settings, context);
   if (tokenFrom && username !== undefined) complain(context, "one-login", ["tokenFrom"], "must not stand beside `username`");
   checkTls(settings, context, "https");
