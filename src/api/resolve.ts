@@ -27,9 +27,11 @@ export type Trigger = Readonly<{
 
 export type ProcessTarget = Readonly<{
   kind: "process";
+  /** Program and arguments; no shell reads them. `${WORKTIDE_WORKER_ID}` and `${WORKTIDE_POOL}` are filled in. */
   command: readonly string[];
   /** Relative to the folder of the file, joined to it. */
   cwd: string;
+  /** On top of worktide's own environment; values are filled in as `command` is. */
   env: Readonly<Record<string, string>>;
   stopSignal: NodeJS.Signals;
   stopGraceMs: number;

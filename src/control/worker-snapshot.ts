@@ -1,5 +1,5 @@
 import type { ProblemKind } from "../core/contract.ts";
-import type { Decision, Reason, RuleName, Step } from "../core/decision.ts";
+import type { Decision, Reason } from "../core/decision.ts";
 import type { Columns } from "../telemetry/series.ts";
 import type { Condition } from "./conditions.ts";
 
@@ -34,16 +34,8 @@ export type TriggerSnapshot = Readonly<{
 }>;
 
 /** A decision that changed the size, or that was made for another reason than the one before. */
-export type ChangeSnapshot = Readonly<{
-  id: string;
-  at: string;
-  from: number;
-  to: number;
-  rule: RuleName;
-  reason: Reason;
-  summary: string;
-  steps: readonly Step[];
-}>;
+export type ChangeSnapshot = Readonly<{ id: string; at: string }> &
+  Pick<Decision, "from" | "to" | "rule" | "reason" | "summary" | "steps">;
 
 /** Everything that is to be told of one ScaledWorker: `explain`, the API and the page show the same. */
 export type WorkerSnapshot = Readonly<{

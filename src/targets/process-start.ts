@@ -1,19 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, statSync } from "node:fs";
-import type { LogMode } from "./process-logs.ts";
+import type { ProcessTarget } from "../api/resolve.ts";
 
-/** `target.process` with every default applied. */
-export type ProcessSpec = Readonly<{
-  /** Program and arguments; no shell reads them. `${WORKTIDE_WORKER_ID}` and `${WORKTIDE_POOL}` are filled in. */
-  command: readonly string[];
-  /** Absolute. */
-  cwd: string;
-  /** On top of worktide's own environment; values are filled in as `command` is. */
-  env: Readonly<Record<string, string>>;
-  stopSignal: NodeJS.Signals;
-  stopGraceMs: number;
-  logs: LogMode;
-}>;
+/** `target.process` with every default applied; `cwd` is absolute. */
+export type ProcessSpec = Omit<ProcessTarget, "kind">;
 
 export type Launch = Readonly<{
   spec: ProcessSpec;
