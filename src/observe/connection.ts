@@ -1,14 +1,12 @@
-import { createHash } from "node:crypto";
-import type { AnyBroker, AnyScaler, Problem, Session } from "../core/contract.ts";
+import type { AnyBroker, Problem } from "../core/contract.ts";
 import { backoffMs } from "./backoff.ts";
 import { type Bounded, bounded } from "./bounded.ts";
 import type { Dials } from "./dials.ts";
+import { abandon, cancelCalls, closeLink, destroy, type Link } from "./link.ts";
 import type { ConnectionSource } from "./observer.ts";
 import { isOfCredential, problemOf } from "./problems.ts";
+import { createSettingsWatch, digestOf } from "./settings-watch.ts";
 import type { Stalls } from "./stalls.ts";
-
-/** One live session, and what is being asked on it. */
-export type Link = Readonly<{ session: Session<Parameters<AnyScaler["read"]>[0]>; calls: Set<Bounded<unknown>> }>;
 
 /** What all connections of an observer share. */
 export type House = Readonly<{
@@ -52,7 +50,6 @@ type Opened = Readonly<{ session: Link["session"]; digest: string }>;
 
 /** While the server turns the credential away, a changed one is looked for so often, ms. */
 const authCheckMs = 5_000;
-const closeMs = 2_000;
 /** A connection that has lasted so long is dialled anew without delay when it is lost. */
 const provenMs = 5_000;
 
@@ -78,10 +75,26 @@ export function createConnection(
   let attempt: Bounded<Opened> | undefined;
   let leaveQueue: (() => void) | undefined;
   let waiting: NodeJS.Timeout | undefined;
-  let checking: NodeJS.Timeout | undefined;
-  let check: Bounded<unknown> | undefined;
   let closed = false;
   const closing = new Set<Promise<void>>();
+
+  const settings = createSettingsWatch({
+    read: (signal) => source().settings(signal),
+    deadlineMs: house.dialDeadlineMs,
+    clock,
+    everyMs() {
+      if (closed) return undefined;
+      if (current !== undefined) return house.settingsCheckMs;
+      return isOfCredential(problem?.kind) ? authCheckMs : undefined;
+    },
+    isDialling: () => attempt !== undefined,
+    onFound(found) {
+      if (!closed && found !== (current === undefined ? tried : digest)) dial();
+    },
+    onFailure(error) {
+      if (!closed && current !== undefined) tell(`reading the settings of ${source().name}`, error);
+    },
+  });
 
   const dial = () => {
     clearTimeout(waiting);
@@ -109,10 +122,10 @@ export function createConnection(
       },
       async (signal) => {
         tried = undefined;
-        const settings = await source().settings(signal);
-        const digest = digestOf(settings);
+        const found = await source().settings(signal);
+        const digest = digestOf(found);
         tried = digest;
-        return { session: await broker.open(settings, signal), digest };
+        return { session: await broker.open(found, signal), digest };
       },
     );
     attempt.promise.then(adopt).catch(refused);
@@ -135,7 +148,7 @@ export function createConnection(
     digest = opened.digest;
     told = undefined;
     problem = undefined;
-    armCheck(house.settingsCheckMs);
+    settings.arm(house.settingsCheckMs);
     if (old !== undefined) retire(old);
     user.opened();
   };
@@ -172,37 +185,10 @@ export function createConnection(
       clearTimeout(waiting);
       waiting = setTimeout(dial, backoffMs({ failures, lastedMs: now - failingSince, kind: why.kind }, random));
     }
-    if (isOfCredential(why.kind)) armCheck(authCheckMs);
+    if (isOfCredential(why.kind)) settings.arm(authCheckMs);
     user.failed(why);
   };
 
-  const armCheck = (ms: number) => {
-    clearTimeout(checking);
-    checking = setTimeout(lookAtSettings, ms);
-    checking.unref();
-  };
-
-  /** A file or a secret may have changed under a connection that still works, or that was turned away. */
-  const lookAtSettings = () => {
-    clearTimeout(checking);
-    if (closed || (current === undefined && !isOfCredential(problem?.kind))) return;
-    armCheck(current === undefined ? authCheckMs : house.settingsCheckMs);
-    if (attempt !== undefined) return;
-    const limit = { ms: house.dialDeadlineMs, message: "the settings took too long", clock };
-    const look = bounded(limit, async (signal) => digestOf(await source().settings(signal)));
-    check = look;
-    look.promise.then(
-      (found) => {
-        if (!closed && found !== (current === undefined ? tried : digest)) dial();
-      },
-      (error: unknown) => {
-        if (closed || current === undefined) return;
-        tell(`reading the settings of ${source().name}`, error);
-      },
-    );
-  };
-
-  /** Lets what is being asked on it end, within bounds, and closes it. */
   const retire = (link: Link) => {
     const done = closeLink(link, clock).finally(() => closing.delete(done));
     closing.add(done);
@@ -219,7 +205,7 @@ export function createConnection(
       failures = 0;
       refusals = 0;
     },
-    checkSettings: lookAtSettings,
+    checkSettings: settings.look,
     nudge() {
       if (!isOfCredential(problem?.kind) || attempt !== undefined) return;
       clearTimeout(waiting);
@@ -228,11 +214,10 @@ export function createConnection(
     async close() {
       closed = true;
       clearTimeout(waiting);
-      clearTimeout(checking);
+      settings.stop();
       leaveQueue?.();
       const gone: Problem = { kind: "internal", message: "nobody uses the connection any more" };
       attempt?.cancel(gone);
-      check?.cancel(gone);
       const link = current;
       current = undefined;
       if (link !== undefined) {
@@ -242,38 +227,4 @@ export function createConnection(
       await Promise.all(closing);
     },
   };
-}
-
-function abandon(link: Link, why: Problem): void {
-  destroy(link.session);
-  cancelCalls(link, why);
-}
-
-function cancelCalls(link: Link, why: Problem): void {
-  for (const call of [...link.calls]) call.cancel(why);
-}
-
-async function closeLink(link: Link, clock: () => number): Promise<void> {
-  const limit = { ms: closeMs, message: "closing took too long", clock };
-  try {
-    await Promise.allSettled([...link.calls].map(({ promise }) => promise));
-    await bounded(limit, async () => link.session[Symbol.asyncDispose]()).promise;
-  } catch {
-    destroy(link.session);
-  }
-}
-
-function destroy(session: Link["session"]): void {
-  try {
-    session.destroy();
-  } catch {
-    // It is of no more use either way.
-  }
-}
-
-/** Tells whether settings changed, without keeping another copy of their secrets. */
-function digestOf(settings: unknown): string {
-  return createHash("sha256")
-    .update(JSON.stringify(settings) ?? "")
-    .digest("hex");
 }

@@ -1,8 +1,9 @@
 import type { Problem, Result } from "../core/contract.ts";
 import type { Asks } from "./asks.ts";
 import { bounded } from "./bounded.ts";
-import type { Connection, House, Link } from "./connection.ts";
+import type { Connection, House } from "./connection.ts";
 import type { Batch } from "./groups.ts";
+import type { Link } from "./link.ts";
 import type { RoundReport } from "./observer.ts";
 import { endsConnection, problemOf } from "./problems.ts";
 import { type Answered, answer, disarm, takeProblem, takeResult, type Watched } from "./watched.ts";

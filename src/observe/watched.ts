@@ -1,7 +1,7 @@
 import type { Observation, Problem, Reading, Result, Sample } from "../core/contract.ts";
 import { checkReading } from "../core/reading.ts";
 import { differs } from "./changes.ts";
-import type { Link } from "./connection.ts";
+import type { Link } from "./link.ts";
 import type { LastRead, Observed, Watch } from "./observer.ts";
 
 /**
