@@ -2,6 +2,7 @@ import type { Row, SqlAnswer } from "../../src/brokers/sql-client.ts";
 import type { Result } from "../../src/core/contract.ts";
 import { numberOf, workerOf } from "../sql/reading.ts";
 
+/** What a trigger asks of Airflow. */
 export type AirflowQuery = Readonly<{
   count: "Tasks" | "Triggers";
   queues: readonly string[];
@@ -9,6 +10,7 @@ export type AirflowQuery = Readonly<{
   unnamedExecutor: boolean;
 }>;
 
+/** Rows of the statements in statements.ts as a reading. */
 export function toResult(query: AirflowQuery, answer: SqlAnswer): Result {
   if ("problem" in answer) return answer;
   const { rows, epoch, askedAt } = answer;

@@ -40,6 +40,7 @@ const selector = z
     }),
   );
 
+/** The pods of another workload, and how many replicas each of them asks for. */
 export const query = z
   .strictObject({
     selector: selector.describe("Which pods of this namespace, as Kubernetes selects. All of its conditions must hold."),

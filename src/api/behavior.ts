@@ -2,6 +2,8 @@ import { z } from "zod";
 import { duration } from "./duration.ts";
 import { cel, complain, text, time, whole } from "./fields.ts";
 
+/** The fields of a spec that bound a size and how fast it moves. */
+
 const mostReplicas = 100_000;
 const size = () => whole(0, mostReplicas);
 

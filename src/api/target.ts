@@ -41,6 +41,7 @@ const process = z.strictObject({
 /** Each is one way to say what is scaled. */
 const ways = ["kind", "job", "process"] as const;
 
+/** What is scaled. */
 export const target = z
   .strictObject({
     apiVersion: text(317)

@@ -1,6 +1,6 @@
-import { decide, recordScale } from "../core/decide.ts";
+import { decide } from "../core/decide.ts";
 import type { Decision, Situation } from "../core/decision.ts";
-import { emptyMemory, type Memory } from "../core/memory.ts";
+import { emptyMemory, type Memory, recordScale } from "../core/memory.ts";
 import type { Rules } from "../core/spec.ts";
 import type { Observed } from "../observe/observer.ts";
 import type { Target } from "../targets/target.ts";

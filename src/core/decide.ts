@@ -15,8 +15,6 @@ import { viewOf } from "./view.ts";
 import { combination, deciding } from "./wish.ts";
 import { newEpoch, zeroProof } from "./zero-proof.ts";
 
-export { recordScale } from "./memory.ts";
-
 /**
  * Finds the size of a pool, and says why. Pure: the same situation brings the same decision.
  *

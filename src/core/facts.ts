@@ -6,8 +6,6 @@ import { checkReading, withoutLeaving, work } from "./reading.ts";
 import type { TriggerRule } from "./spec.ts";
 import { span } from "./words.ts";
 
-export { readingText } from "./words.ts";
-
 /** One trigger, as the rules need it. */
 export type TriggerFacts = Readonly<{
   rule: TriggerRule;

@@ -84,6 +84,7 @@ const ofConnections: readonly Alert[] = [
 
 export type AlertGroup = Readonly<{ name: string; alerts: readonly Alert[] }>;
 
+/** Every alert of an install: of the controller, and of each ScaledWorker. */
 export const alertGroups: readonly AlertGroup[] = [
   { name: "worktide-controller", alerts: ofController },
   { name: "worktide-connections", alerts: ofConnections },

@@ -1,6 +1,8 @@
 import { all, type Panel, type Row, rate, trigger, triggerLegend } from "./panel.ts";
 import { attention, work } from "./worker-panels.ts";
 
+/** Rows of the dashboard about readings and the controller itself. */
+
 const readings: Row = {
   title: "Readings",
   panels: [

@@ -1,5 +1,7 @@
 import { all, count, oldest, type Panel, type Row, triggerLegend, triggers, worker, workerLegend, workers } from "./panel.ts";
 
+/** Rows of the dashboard about ScaledWorkers. */
+
 export const attention: Row = {
   title: "What needs attention",
   panels: [

@@ -36,6 +36,11 @@ export type ObjectMeta = Readonly<{
   managedFields?: readonly ManagedFields[];
 }>;
 
+/** One of an object's conditions. */
+export type ObjectCondition = Readonly<
+  { type: string; status: string } & Partial<Record<"reason" | "message" | "lastTransitionTime", string>>
+>;
+
 export type KubeObject = Readonly<{ apiVersion?: string; kind?: string; metadata: ObjectMeta }>;
 
 /** What is written: an object whose metadata may lack what the server fills in. */

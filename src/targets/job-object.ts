@@ -1,4 +1,4 @@
-import type { ObjectMeta } from "../kube/kube.ts";
+import type { ObjectCondition, ObjectMeta } from "../kube/kube.ts";
 import { brief } from "./pod.ts";
 
 /** What is used of a Job that we made. */
@@ -29,13 +29,7 @@ type Job = Readonly<{
     succeeded?: number;
     failed?: number;
     completionTime?: string;
-    conditions?: readonly Readonly<{
-      type: string;
-      status: string;
-      reason?: string;
-      message?: string;
-      lastTransitionTime?: string;
-    }>[];
+    conditions?: readonly ObjectCondition[];
   }>;
 }>;
 

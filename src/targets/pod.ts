@@ -1,4 +1,4 @@
-import type { ObjectMeta } from "../kube/kube.ts";
+import type { ObjectCondition, ObjectMeta } from "../kube/kube.ts";
 import type { Labels } from "./selector.ts";
 
 /** What is used of a pod. */
@@ -41,13 +41,7 @@ type PodObject = Readonly<{
     phase?: string;
     podIP?: string;
     podIPs?: readonly Readonly<{ ip?: string }>[];
-    conditions?: readonly Readonly<{
-      type: string;
-      status: string;
-      reason?: string;
-      message?: string;
-      lastTransitionTime?: string;
-    }>[];
+    conditions?: readonly ObjectCondition[];
     containerStatuses?: readonly ContainerStatus[];
     initContainerStatuses?: readonly ContainerStatus[];
   }>;
