@@ -1,8 +1,8 @@
 import { type ClusterView, clusterFindings } from "./cluster-findings.ts";
 import type { Api } from "./define.ts";
+import { digestOf } from "./digest.ts";
 import { apiVersion } from "./meta.ts";
 import { type ObjectFinding, type ParsedObject, parseObject } from "./object.ts";
-import { digestOf } from "./resolve.ts";
 import { get, textOf } from "./tree.ts";
 
 const reviewVersion = "admission.k8s.io/v1";

@@ -1,5 +1,6 @@
 import type { Api } from "./define.ts";
-import { connectionKey, digestOf, type QueueConnection } from "./resolve.ts";
+import { digestOf } from "./digest.ts";
+import { connectionKey, type QueueConnection } from "./resolve.ts";
 
 export type ConnectionDocument = ReturnType<Api["queueConnection"]["parse"] | Api["clusterQueueConnection"]["parse"]>;
 

@@ -1,7 +1,8 @@
 import { isAbsolute, join } from "node:path";
 import type { z } from "zod";
+import { digestOf } from "./digest.ts";
 import type { jobTarget } from "./job-target.ts";
-import { digestOf, type JobTarget, type TargetSpec } from "./resolve.ts";
+import type { JobTarget, TargetSpec } from "./resolve.ts";
 import type { ScaledWorkerSpec } from "./scaled-worker.ts";
 
 /** @throws Error where the document did not pass the schema. */

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import type { AnyScaler } from "../core/contract.ts";
 import type { Rules } from "../core/spec.ts";
+import { digestOf } from "./digest.ts";
 import { annotatedPause, joined, type Pause } from "./pause.ts";
 import { admits } from "./reference-check.ts";
 import { type Known, resolveTrigger, rulesOf } from "./resolve-rules.ts";
@@ -158,14 +158,4 @@ export function carryGenerations(before: readonly ScaledWorker[], after: readonl
     const generation = previous.digest === worker.digest ? previous.generation : previous.generation + 1;
     return { ...worker, generation, rules: { ...worker.rules, generation } };
   });
-}
-
-/** The same for equal content, whatever the order of keys. */
-export function digestOf(value: unknown): string {
-  return createHash("sha256").update(JSON.stringify(value, sorted)).digest("hex").slice(0, 16);
-}
-
-function sorted(_key: string, value: unknown): unknown {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

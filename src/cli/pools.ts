@@ -1,6 +1,7 @@
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { digestOf, type ScaledWorker } from "../api/resolve.ts";
+import { digestOf } from "../api/digest.ts";
+import type { ScaledWorker } from "../api/resolve.ts";
 import type { ControllerHouse } from "../control/controller.ts";
 import { holdsJob } from "../control/hands.ts";
 import { createProcessTarget, type ProcessTarget } from "../targets/process.ts";

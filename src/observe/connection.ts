@@ -1,3 +1,4 @@
+import { digestOf } from "../api/digest.ts";
 import type { AnyBroker, Problem } from "../core/contract.ts";
 import { backoffMs } from "./backoff.ts";
 import { type Bounded, bounded } from "./bounded.ts";
@@ -5,7 +6,7 @@ import type { Dials } from "./dials.ts";
 import { abandon, cancelCalls, closeLink, destroy, type Link } from "./link.ts";
 import type { ConnectionSource } from "./observer.ts";
 import { isOfCredential, problemOf } from "./problems.ts";
-import { createSettingsWatch, digestOf } from "./settings-watch.ts";
+import { createSettingsWatch } from "./settings-watch.ts";
 import type { Stalls } from "./stalls.ts";
 
 /** What all connections of an observer share. */

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { digestOf } from "../api/digest.ts";
 import { type Bounded, bounded } from "./bounded.ts";
 
 export type SettingsWatchOptions = Readonly<{
@@ -10,6 +10,7 @@ export type SettingsWatchOptions = Readonly<{
   everyMs(): number | undefined;
   /** A dial is under way, which reads the settings itself. */
   isDialling(): boolean;
+  /** By the digest it tells whether they changed, without keeping another copy of their secrets. */
   onFound(digest: string): void;
   onFailure(error: unknown): void;
 }>;
@@ -50,11 +51,4 @@ export function createSettingsWatch(options: SettingsWatchOptions): SettingsWatc
       under?.cancel({ kind: "internal", message: "nobody uses the connection any more" });
     },
   };
-}
-
-/** Tells whether settings changed, without keeping another copy of their secrets. */
-export function digestOf(settings: unknown): string {
-  return createHash("sha256")
-    .update(JSON.stringify(settings) ?? "")
-    .digest("hex");
 }
