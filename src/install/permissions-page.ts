@@ -71,7 +71,7 @@ kind: ClusterRole
 metadata: { name: worktide-more-targets }
 rules:
   - { apiGroups: [example.org], resources: [crews], verbs: [get, list, watch] }
-  - { apiGroups: [example.org], resources: [crews/scale], verbs: [get, update] }
+  - { apiGroups: [example.org], resources: [crews/scale], verbs: [get, update, patch] }
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding

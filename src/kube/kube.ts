@@ -77,7 +77,7 @@ export type CallOptions = Readonly<{
 export type WriteOptions = CallOptions &
   Readonly<{
     fence?: Fence;
-    subresource?: "status";
+    subresource?: "status" | "scale";
     /** Validates and answers, and stores nothing. */
     dryRun?: boolean;
     /** Who owns the written fields. Default `worktide`. */

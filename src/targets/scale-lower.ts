@@ -1,4 +1,5 @@
 import type { Pool } from "../core/spec.ts";
+import { isKubeError } from "../kube/kube.ts";
 import type { SeenPod } from "./pods.ts";
 import { stayingOf } from "./scale-pool.ts";
 import type { Outcome, ScaleWriter, Written } from "./scale-write.ts";
@@ -50,17 +51,24 @@ export function planOf({ to, remove }: Change, pool: Pool, pods: ReadonlyMap<str
   }
 }
 
-/** After a deletion the status of the target moves fast, and each move is a conflict that changes nothing. */
+/** After a deletion the status of the target moves fast, and whoever may not patch meets a conflict at each move. */
 const triesAfterDeletion = 20;
+
+/**
+ * So long the API server may take for one request of a removal, ms: a deletion and the size are one each, and nobody has
+ * seen a pod that replaces another one ready sooner than 600 ms after.
+ */
+export const promptMs = 500;
 
 /**
  * Deletes the chosen pods, each as it was when it was chosen, and then writes the size that is left. Their ReplicaSet
  * replaces them at once, and takes just these replacements away when it gets the new size: it removes pods that are not
  * assigned or Pending before any other. Wrong victims are impossible, whatever is ready or not and however old the
  * sight of the ReplicaSet controller is; the other way, a deletion cost and then the size, is neither
- * (docs/decisions/0005).
+ * (docs/decisions/0005). The size is written at the size that was decided on and not at a version, which moves with
+ * each pod that goes: looking it up again and again would give replacements the time to start.
  *
- * `still` says no as soon as a replacement runs, or more are wanted again: then nothing is written, and the pool keeps its size.
+ * `still` says no as soon as a replacement may run, or more are wanted again: then nothing is written, and the pool keeps its size.
  */
 export async function removeThenWrite(
   writer: ScaleWriter,
@@ -74,5 +82,9 @@ export async function removeThenWrite(
   if (removed === 0 && failed !== undefined) throw failed.reason;
   const to = plan.size + first.length - removed;
   if (to === present.replicas) return { other: present };
-  return writer.put(uid, present, to, { lane: "lower", tries: triesAfterDeletion, still });
+  const how = { lane: "lower", tries: triesAfterDeletion, still } as const;
+  return writer.patch(uid, present, to, how).catch((cause: unknown) => {
+    if (!isKubeError(cause, "Forbidden")) throw cause;
+    return writer.put(uid, present, to, how); // a role made by hand, which lacks the right to patch
+  });
 }

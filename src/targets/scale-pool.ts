@@ -14,6 +14,8 @@ export type ScaleState = Readonly<{
   changedAt: number;
   pods: ReadonlyMap<string, SeenPod>;
   foreign: Foreign;
+  /** Until then the API server counts as too slow for the removal of named pods. */
+  slowUntil?: number;
   now: number;
 }>;
 
@@ -64,16 +66,23 @@ function memberOf({ name, aliases, up, leaving, seenAt }: SeenPod): Member {
  * | somebody sets its size again and again          | none: it is only raised                             |
  * | StatefulSet                                     | the highest ordinals                                |
  * | a rollout is under way                          | any: all must be idle                               |
+ * | the API server is slow                          | the same: who is deleted would be replaced          |
  * | its pods belong to one ReplicaSet, or to none yet | whoever is named (see `scale-write.ts`)           |
  * | any other                                       | any                                                 |
  */
-function removalOf({ kind, object, foreign, now }: ScaleState, staying: readonly SeenPod[]): NonNullable<Pool["removal"]> {
+function removalOf(
+  { kind, object, foreign, slowUntil = 0, now }: ScaleState,
+  staying: readonly SeenPod[],
+): NonNullable<Pool["removal"]> {
   if (inConflict(foreign, now)) return { who: "none", because: `${foreign.by} sets the size too` };
   if (kind === "StatefulSet") return { who: "first" };
   if (isRolling(object, staying)) return { who: "any", because: rollout };
   const replicaSet = kind === "Deployment" || kind === "ReplicaSet" || staying[0]?.owner?.kind === "ReplicaSet";
+  if (replicaSet && slowUntil > now) return { who: "any", because: slow };
   return { who: replicaSet ? "named" : "any" };
 }
+
+const slow = "the API server answers too slowly for taking those only that are idle";
 
 const rollout = "a rollout is under way";
 
@@ -93,11 +102,12 @@ function limitOf(state: ScaleState, staying: readonly SeenPod[]): Pool["limit"] 
 }
 
 /** When something follows from time alone: pods that nobody makes or places, the end of a conflict. */
-export function wakeAt({ pods, wanted, changedAt, foreign, now }: ScaleState): number | undefined {
+export function wakeAt({ pods, wanted, changedAt, foreign, slowUntil, now }: ScaleState): number | undefined {
   const staying = stayingOf(pods);
   const times = placementEnds(staying);
   if (staying.length < wanted) times.push(changedAt + missingMs);
   if (foreign.reversals.length > 0) times.push(conflictEnds(foreign));
+  if (slowUntil !== undefined) times.push(slowUntil);
   const next = Math.min(...times.filter((at) => at > now));
   return Number.isFinite(next) ? next : undefined;
 }

@@ -11,12 +11,14 @@ export type ScaleWriter = Readonly<{
   /** From the store itself. @throws KubeError; another uid is a `NotFound`. */
   read(uid: string, lane: Lane): Promise<Written>;
   /** Writes `/scale`, at `present` and nowhere else: where the size has changed meanwhile, nothing is written. */
-  put(uid: string, present: Written, to: number, options: PutOptions): Promise<Outcome>;
+  put(uid: string, present: Written, to: number, options: WriteSizeOptions): Promise<Outcome>;
+  /** The same at this size, whatever else of the object has changed meanwhile: its status moves with each pod that goes. */
+  patch(uid: string, present: Written, to: number, options: WriteSizeOptions): Promise<Outcome>;
   /** Deletes just this pod, in just this state; false when it is not so any more. */
   removePod(pod: Readonly<{ name: string; uid: string; resourceVersion: string }>): Promise<boolean>;
 }>;
 
-export type PutOptions = Readonly<{
+export type WriteSizeOptions = Readonly<{
   lane: Lane;
   tries: number;
   /** Asked before each try; false leaves it. */
@@ -29,30 +31,44 @@ export function createScaleWriter(kube: Kube, ref: ObjectRef, fence: Fence | und
 
   const read = async (uid: string, lane: Lane): Promise<Written> => writtenOf(await kube.getScale(ref, { lane }), uid, ref);
 
-  const put: ScaleWriter["put"] = async (uid, present, to, { lane, tries, still = () => true }) => {
-    let at = present;
-    let failure: KubeError | undefined;
-    for (let left = tries; left > 0 && still(); left--) {
-      try {
-        const scale = await kube.putScale(ref, { replicas: to, resourceVersion: at.resourceVersion }, { lane, ...fenced });
-        return { written: { replicas: to, resourceVersion: scale.metadata.resourceVersion } };
-      } catch (cause) {
-        if (cause instanceof KubeError && cause.outcome === "unknown") failure = cause;
-        else if (!isKubeError(cause, "Conflict")) throw cause;
-        const now = await read(uid, lane);
-        if (failure !== undefined && now.replicas === to && now.resourceVersion !== at.resourceVersion) return { written: now };
-        if (now.replicas !== present.replicas) return { other: now };
-        at = now; // its status has moved, which changes nothing that was decided on
+  /** Sends until it is taken, refused for good, or out of date; `send` answers with the version that it made. */
+  const write =
+    (send: (uid: string, at: Written, to: number, lane: Lane) => Promise<Scale>): ScaleWriter["put"] =>
+    async (uid, present, to, { lane, tries, still = () => true }) => {
+      let at = present;
+      let failure: KubeError | undefined;
+      for (let left = tries; left > 0 && still(); left--) {
+        try {
+          const scale = await send(uid, at, to, lane);
+          return { written: { replicas: to, resourceVersion: scale.metadata.resourceVersion } };
+        } catch (cause) {
+          if (cause instanceof KubeError && cause.outcome === "unknown") failure = cause;
+          else if (!isKubeError(cause, "Conflict", "Invalid")) throw cause;
+          const now = await read(uid, lane);
+          if (failure !== undefined && now.replicas === to && now.resourceVersion !== at.resourceVersion) return { written: now };
+          if (now.replicas !== present.replicas) return { other: now };
+          if (isKubeError(cause, "Invalid")) throw cause; // for another reason than its size
+          at = now; // its status has moved, which changes nothing that was decided on
+        }
       }
-    }
-    // Whoever answers so every time (a webhook that is down) will not take it now.
-    if (failure !== undefined) throw failure;
-    return { other: at };
-  };
+      // Whoever answers so every time (a webhook that is down) will not take it now.
+      if (failure !== undefined) throw failure;
+      return { other: at };
+    };
 
   return {
     read,
-    put,
+    put: write((_uid, { resourceVersion }, replicas, lane) =>
+      kube.putScale(ref, { replicas, resourceVersion }, { lane, ...fenced }),
+    ),
+    patch: write((uid, { replicas }, to, lane) => {
+      const body = [
+        { op: "test", path: "/metadata/uid", value: uid },
+        { op: "test", path: "/spec/replicas", value: replicas },
+        { op: "replace", path: "/spec/replicas", value: to },
+      ] as const;
+      return kube.patch<Scale>(ref, { type: "json", body }, { subresource: "scale", lane, ...fenced });
+    }),
     async removePod({ name, uid, resourceVersion }) {
       const pod: ObjectRef = { kind: podKind, ...(ref.namespace !== undefined && { namespace: ref.namespace }), name };
       try {

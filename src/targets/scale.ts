@@ -1,6 +1,6 @@
 import type { Pool } from "../core/spec.ts";
 import { type Fence, type Kube, KubeError } from "../kube/kube.ts";
-import { planOf, removeThenWrite } from "./scale-lower.ts";
+import { planOf, promptMs, removeThenWrite } from "./scale-lower.ts";
 import { poolOf, type ScaleState, stayingOf, troubleOf, wakeAt } from "./scale-pool.ts";
 import { createSizeKeeper, type ScaleMemory } from "./scale-size.ts";
 import { createScaleView, type ScaleRef } from "./scale-view.ts";
@@ -35,6 +35,8 @@ export interface ScaleTarget extends Target {
 /** So long after a scale-down it is watched who went, ms. */
 const verifyMs = 10_000;
 const tries = 3;
+/** So long nobody is named for removal after the API server was slow or a replacement was faster, ms. */
+const slowMs = 10_000;
 /** Writes may fail for so long before that is told, ms. */
 const patienceMs = 60_000;
 
@@ -53,6 +55,7 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
   let trouble: TargetTrouble | undefined;
   /** What the API server said to our writes, and since when it takes none. */
   let denied: Readonly<{ cause: KubeError; since: number }> | undefined;
+  let slowUntil = 0;
   let spared: Readonly<{ names: ReadonlySet<string>; until: number }> | undefined;
 
   function state(): (ScaleState & { present: Written }) | undefined {
@@ -60,7 +63,7 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
     if (object === undefined) return undefined;
     const present = sizes.see(object);
     const known = { kind: ref.kind, object, wanted: present.replicas, present, pods: view.pods(), now: clock() };
-    return { ...known, foreign: sizes.foreign(), changedAt: sizes.changedAt() };
+    return { ...known, foreign: sizes.foreign(), changedAt: sizes.changedAt(), slowUntil };
   }
 
   function look(): Pool | undefined {
@@ -124,6 +127,7 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
     if (now.wanted !== change.from) return { size: change.from, note: `it is ${now.wanted} by now` };
     const raises = change.to > now.wanted;
     let { present } = now;
+    const askedAt = clock();
     if (sizes.inDoubt() || !raises) {
       // A stale sight must never lower, and what became of the last write decides what comes next.
       present = await writer.read(uid, raises ? "raise" : "lower");
@@ -140,19 +144,26 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
     async function lower(change: Change): Promise<Applied> {
       const plan = planOf(change, poolOf(now), view.pods());
       if (plan.size >= present.replicas) return { size: present.replicas, note: "none of those can go that may" };
+      const named = plan.first.length > 0;
+      const beganAt = clock();
+      if (named && beganAt - askedAt > promptMs) {
+        slowUntil = beganAt + slowMs;
+        return { size: present.replicas, note: `the API server took ${Math.round(beganAt - askedAt)} ms to answer` };
+      }
       if (plan.size === 0) await beforeZero?.({ replicas: 0 });
       spared = undefined;
       const before = new Set(view.pods().keys());
       const replaced = () => [...view.pods().values()].some(({ name, up }) => up && !before.has(name));
-      const still = () => !signal.aborted && (plan.first.length === 0 || !replaced());
+      const late = () => replaced() || clock() - beganAt > 2 * promptMs;
+      const still = () => !signal.aborted && !(named && late());
       sizes.begins(plan.size);
-      const outcome =
-        plan.first.length === 0
-          ? await writer.put(uid, present, plan.size, { lane: "lower", tries, still })
-          : await removeThenWrite(writer, { uid, present, plan, still });
-      if (plan.first.length > 0 && "written" in outcome) spare(before, new Set(plan.first.map(({ name }) => name)));
+      const outcome = named
+        ? await removeThenWrite(writer, { uid, present, plan, still })
+        : await writer.put(uid, present, plan.size, { lane: "lower", tries, still });
+      if (named && "other" in outcome && late()) slowUntil = clock() + slowMs;
+      if (named && "written" in outcome) spare(before, new Set(plan.first.map(({ name }) => name)));
       const applied = sizes.took(present, outcome);
-      return applied.size > change.to ? { ...applied, note: `${change.to} asked for, and no more could go` } : applied;
+      return applied.size > change.to ? { note: `${change.to} asked for, and no more could go`, ...applied } : applied;
     }
   }
 

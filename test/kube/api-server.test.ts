@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { createEvents, eventKind } from "../../src/kube/events.ts";
-import { isKubeError, type Kind, type KubeObject } from "../../src/kube/kube.ts";
+import { isKubeError, type Kind, type KubeObject, type Scale } from "../../src/kube/kube.ts";
 import { contend } from "../../src/kube/lease.ts";
 import { createReferences } from "../../src/kube/references.ts";
 import { createStatusWriter, type ObservedStatus } from "../../src/kube/status.ts";
@@ -76,6 +76,19 @@ describe("against a real API server", { skip: await noControlPlane() }, () => {
         assert.ok(isKubeError(error, "Conflict") && tries < 20, String(error)); // its controller writes status meanwhile
       }
     }
+    // Or at the size that was decided on, whatever else has changed.
+    const { uid } = before.metadata;
+    const body = (at: number, to: number) => [
+      { op: "test" as const, path: "/metadata/uid", value: uid },
+      { op: "test" as const, path: "/spec/replicas", value: at },
+      { op: "replace" as const, path: "/spec/replicas", value: to },
+    ];
+    const patched = await kube.patch<Scale>(ref, { type: "json", body: body(5, 3) }, { subresource: "scale" });
+    assert.equal(patched.spec.replicas, 3);
+    assert.equal((await kube.getScale(ref)).spec.replicas, 3);
+    await assert.rejects(kube.patch(ref, { type: "json", body: body(5, 2) }, { subresource: "scale" }), {
+      ...{ status: 422, reason: "Invalid", outcome: "refused" },
+    });
   });
 
   it("200 lists take one connection", async () => {

@@ -152,7 +152,7 @@ describe("the removal of named pods", () => {
     );
     const applied = await rig.target.apply(change(4, 1, ["mails-1", "mails-2", "mails-3"]), never);
     assert.deepEqual(applied, { size: 2, note: "1 asked for, and no more could go" });
-    assert.deepEqual(rig.asked(), ["GET scale", "DELETE pod", "DELETE pod", "DELETE pod", "PUT scale"]);
+    assert.deepEqual(rig.asked(), ["GET scale", "DELETE pod", "DELETE pod", "DELETE pod", "PATCH scale"]);
     const deletions = rig.api.requests.filter(({ method }) => method === "DELETE");
     for (const { body } of deletions) {
       const { preconditions } = body as { preconditions: Readonly<Record<string, string>> };
@@ -167,16 +167,49 @@ describe("the removal of named pods", () => {
     assert.equal(rig.stored(), 2);
   });
 
-  it("goes on through the conflicts that its own deletions bring about", async () => {
+  it("moves the status of the target, which holds up nothing: replacements would have the time to start", async () => {
     await using rig = await open(3);
     let n = 0;
     rig.api.set(({ method, path }) => {
-      // The status of the Deployment moves with each pod that goes.
+      if (method === "DELETE" || path === `${at}/scale`) rig.api.store.merge(at, { status: { replicas: n++ } });
+      return undefined;
+    });
+    assert.deepEqual(await rig.target.apply(change(3, 2, ["mails-1"]), never), { size: 2 });
+    assert.deepEqual(rig.asked(), ["GET scale", "DELETE pod", "PATCH scale"]);
+  });
+
+  it("goes on through the conflicts that it brings about, where its role lacks the right to patch", async () => {
+    await using rig = await open(3);
+    let n = 0;
+    rig.api.set(({ method, path }) => {
+      if (method === "PATCH") return { status: 403, reason: "Forbidden" };
       if (method === "PUT" && path === `${at}/scale` && n++ < 6) rig.api.store.merge(at, { status: { replicas: n } });
       return undefined;
     });
     assert.deepEqual(await rig.target.apply(change(3, 2, ["mails-1"]), never), { size: 2 });
     assert.equal(n, 7);
+  });
+
+  it("leaves a size that somebody else has set meanwhile", async () => {
+    await using rig = await open(3);
+    rig.api.set(({ method }) => {
+      if (method === "DELETE") rig.api.store.merge(at, { spec: { replicas: 6 } });
+      return undefined;
+    });
+    const applied = await rig.target.apply(change(3, 2, ["mails-1"]), never);
+    assert.deepEqual(applied, { size: 3, note: "somebody set 6 meanwhile" });
+    assert.equal(rig.stored(), 6);
+  });
+
+  it("does not begin while the API server is slow: then all must be idle, and the size alone is written", async () => {
+    await using rig = await open(3);
+    rig.api.set(({ method, path }) => (method === "GET" && path === `${at}/scale` ? { afterMs: 600 } : undefined));
+    const applied = await rig.target.apply(change(3, 2, ["mails-1"]), never);
+    assert.equal(applied.size, 3);
+    assert.match(applied.note ?? "", /^the API server took \d+ ms to answer$/);
+    assert.equal(rig.target.pool()?.removal?.who, "any");
+    assert.deepEqual(await rig.target.apply(change(3, 2, ["mails-1", "mails-2", "mails-3"]), never), { size: 2 });
+    assert.deepEqual(rig.asked(), ["GET scale", "GET scale", "PUT scale"]);
   });
 
   it("leaves the size when a replacement runs already: it could be anybody who would go", async () => {

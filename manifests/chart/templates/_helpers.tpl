@@ -73,7 +73,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
     {{- range .resources }}
     - {{ printf "%s/scale" . | quote }}
     {{- end }}
-  verbs: [get, update]
+  verbs: [get, update, patch]
 {{- end }}
 {{- end }}
 

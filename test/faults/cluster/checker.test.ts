@@ -132,6 +132,17 @@ test("I16 is caught when a size is lowered that somebody has turned back three t
   assert.equal(judge([...lines.slice(0, -1), put(400, "mails", 5)]), 0, "twice is not three times");
 });
 
+test("I14 bears with a size that the API server gave up on, and the store took all the same", () => {
+  const stale = mutations.find(({ breaks }) => breaks === "I14")?.lines(good()) ?? [];
+  const done = stale.find((line) => line.kind === "write" && line.worker === "mails");
+  assert.ok(done?.kind === "write");
+  const failed: Line = { ...done, t: 1095, sentAt: 1090, endedAt: 1095, to: done.from, outcome: "failed" };
+  const judge = (all: readonly Line[]) => clusterInvariants["I14"]?.(historyOf(all, plan)).length;
+  assert.equal(judge(stale), 1);
+  assert.equal(judge([...stale, failed, { ...put(1092, "mails", 0), code: 504 }]), 0);
+  assert.equal(judge([...stale, failed, { ...put(1092, "mails", 0), code: 403 }]), 1, "a refusal is none");
+});
+
 test("every invariant of a cluster has a history that breaks it", () => {
   const broken = new Set([...mutations.map(({ breaks }) => breaks), "I16"]);
   assert.deepEqual(

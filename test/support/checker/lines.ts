@@ -30,6 +30,8 @@ export type FaultLine = Readonly<{
   readable?: boolean;
   /** No connection can be made: the rules of retrying apply. */
   outage?: boolean;
+  /** Nobody declares the ScaledWorkers meanwhile: nothing of them is read. */
+  undeclared?: boolean;
 }>;
 
 /** What independent observers of the test saw: processes from /proc, queues from Redis, dials from the proxy, `/api`. */
@@ -87,6 +89,8 @@ export type ApiLine = Readonly<{
   /** The version that it was decided on, and the one that it made. */
   before?: string;
   version?: string;
+  /** The size that it was decided on, where that and not the version is its condition. */
+  atSize?: number;
   /** Of a size that was written. */
   replicas?: number;
   /** Of a Lease: who holds it ("": nobody), and which term it is. */

@@ -98,7 +98,7 @@ export function retriesAreGentle(history: History): Violation[] {
  */
 export function noSilence(history: History): Violation[] {
   const { readMs, backoffCapMs, slackMs } = history.constants;
-  const asleep = history.faults.filter(({ line }) => line.process !== undefined);
+  const asleep = history.faults.filter(({ line }) => line.process !== undefined || line.undeclared);
   const ups = without({ from: history.lines[0]?.t ?? 0, to: history.end }, [...downtimes(history), ...asleep]);
   const silences = history.workers.flatMap(([worker, expected]) =>
     Object.keys(expected.connections).flatMap((trigger) => {

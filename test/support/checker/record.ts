@@ -87,7 +87,7 @@ export function leaseCoversWrite(history: History): Violation[] {
   );
 }
 
-/** I7. No lost update: every size is written on a version, and after one whose fate is unknown the store is asked first. */
+/** I7. No lost update: every size is written on a version or a size, and after one whose fate is unknown the store is asked first. */
 export function noLostUpdate(history: History): Violation[] {
   const users = ours(history);
   return history.workers.flatMap(([worker]) => {
@@ -95,7 +95,8 @@ export function noLostUpdate(history: History): Violation[] {
     const asked = all.toSorted((a, b) => a.receivedAt - b.receivedAt);
     return asked.flatMap((line, index) => {
       if (!isWrite(line)) return [];
-      if (!line.before && line.code !== 403) return [violation("I7", line, `${worker} was written whatever its version`)];
+      if (!line.before && line.atSize === undefined && line.code !== 403)
+        return [violation("I7", line, `${worker} was written whatever its version and its size`)];
       const prior = asked.slice(0, index).findLast((one) => isWrite(one) && one.by === line.by);
       if (prior === undefined || !isUnknown(history, prior)) return [];
       const looked = asked.some(
@@ -153,6 +154,11 @@ export function readYourWrites(history: History): Violation[] {
       if (last === undefined || own === undefined || history.decision(last)?.uid !== decide.uid) return [];
       const since = all.filter(({ version = "", receivedAt }) => receivedAt <= decide.t && !isOlder(version, own.version ?? ""));
       if (since.some(({ replicas }) => replicas === decide.decision.from)) return [];
+      // The store may have taken what the API server gave up on.
+      const undecided = history
+        .of("api")
+        .filter((line) => line.what === "scale" && line.name === worker && line.code >= 500 && line.receivedAt >= own.receivedAt);
+      if (undecided.some((line) => line.receivedAt <= decide.t && toldOf(history, line)?.to === decide.decision.from)) return [];
       const message = `decision ${decide.id} begins from ${decide.decision.from}, and ${last.to} had been written`;
       return [{ invariant: "I14", t: decide.t, message, lines: [decide] }];
     });

@@ -4,7 +4,7 @@ import type { Access } from "./access.ts";
 
 /**
  * The API server's own record of what was asked of it: who, when, on which version, and with what answer. Sizes, Leases and
- * status with what was written; who read a size, and who deleted a pod or made a Job, without it.
+ * status with what was written; who read a size, and who made or deleted a pod or a Job, without it.
  */
 const policy = {
   apiVersion: "audit.k8s.io/v1",
@@ -21,7 +21,7 @@ const policy = {
       ],
     },
     { level: "Metadata", verbs: ["get"], resources: [{ group: "apps", resources: ["deployments/scale", "statefulsets/scale"] }] },
-    { level: "Metadata", verbs: ["delete"], resources: [{ group: "", resources: ["pods"] }] },
+    { level: "Metadata", verbs: ["create", "delete"], resources: [{ group: "", resources: ["pods"] }] },
     { level: "Metadata", verbs: ["create", "delete"], resources: [{ group: "batch", resources: ["jobs"] }] },
     { level: "None" },
   ],

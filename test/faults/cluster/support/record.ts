@@ -7,6 +7,8 @@ type Written = Readonly<{
   status?: unknown;
 }>;
 
+type PatchStep = Readonly<{ op: string; path: string; value?: unknown }>;
+
 /** The API server's record as lines of a history, on the clock of the test. `by` is an account's name within the namespace. */
 export function apiLines(events: readonly AuditEvent[], now: number): readonly ApiLine[] {
   const offset = now - (performance.timeOrigin + performance.now());
@@ -17,6 +19,8 @@ export function apiLines(events: readonly AuditEvent[], now: number): readonly A
     if (what === undefined || objectRef?.name === undefined) return [];
     const asked = (Array.isArray(event.requestObject) ? {} : (event.requestObject ?? {})) as Written;
     const done = (event.responseObject ?? {}) as Written;
+    const steps = Array.isArray(event.requestObject) ? (event.requestObject as readonly PatchStep[]) : [];
+    const atSize = steps.find(({ op, path }) => op === "test" && path === "/spec/replicas")?.value;
     const { resourceVersion: before } = asked.metadata ?? {};
     const { resourceVersion: version } = done.metadata ?? {};
     return [
@@ -29,6 +33,7 @@ export function apiLines(events: readonly AuditEvent[], now: number): readonly A
         },
         ...(before !== undefined && { before }),
         ...(version !== undefined && { version }),
+        ...(typeof atSize === "number" && { atSize }),
         ...(what === "scale" && verb !== "get" && { replicas: done.spec?.replicas ?? 0 }),
         ...(what === "lease" && { holder: done.spec?.holderIdentity ?? "", term: done.spec?.leaseTransitions ?? 0 }),
         ...(what === "status" && { meaning: meaningOf(done.status) }),
