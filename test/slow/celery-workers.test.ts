@@ -151,10 +151,9 @@ describe("quieting a Celery worker", { skip, concurrency: false }, () => {
   test("it gets none of the next tasks, shows exactly what it holds, and works again when let", async () => {
     await both();
     await lab.quiet("a", true);
-    const quieted = await lab.read();
-    const a = quieted.workers?.find(({ id }) => id === "a");
-    assert.deepEqual([a?.quiet, a?.busy, a?.reserved], [true, 0, 0]);
-    assert.ok((a?.seenAt ?? 0) >= quieted.sampledAt, "asked in this very read");
+    const { worker, reading } = await lab.quieted("a");
+    assert.deepEqual([worker.busy, worker.reserved], [0, 0]);
+    assert.ok(worker.seenAt >= reading.sampledAt, "asked in this very read");
     await lab.produce([{ ms: 20, count: 20 }]);
     assert.deepEqual(await doneBy(20), ["b"]);
     await lab.quiet("b", true);
@@ -169,8 +168,8 @@ describe("quieting a Celery worker", { skip, concurrency: false }, () => {
     lab.begin("a", ["-c", "1"]);
     await lab.reading("it runs", ({ running, reserved }) => running === 1 && reserved === 4);
     await lab.quiet("a", true);
-    const { workers } = await lab.read();
-    assert.deepEqual([workers?.[0]?.quiet, workers?.[0]?.busy, workers?.[0]?.reserved], [true, 1, 4]);
+    const { worker } = await lab.quieted("a");
+    assert.deepEqual([worker.busy, worker.reserved], [1, 4]);
   });
 
   test("tasks with an ETA that it holds do not keep it: they go back to the list when it ends", async () => {
@@ -179,8 +178,8 @@ describe("quieting a Celery worker", { skip, concurrency: false }, () => {
     await until("it holds them", async () => (await lab.count("HLEN", "unacked")) === 5);
     await lab.reading("it is there", ({ workers }) => workers?.length === 1);
     await lab.quiet("a", true);
-    const { workers } = await lab.read();
-    assert.deepEqual([workers?.[0]?.busy, workers?.[0]?.reserved], [0, 0]);
+    const { busy, reserved } = (await lab.quieted("a")).worker;
+    assert.deepEqual([busy, reserved], [0, 0]);
     worker.signal("SIGTERM");
     await worker.exited;
     assert.deepEqual([await lab.count("LLEN", "celery"), await lab.count("HLEN", "unacked")], [5, 0]);
@@ -207,8 +206,8 @@ describe("quieting a Celery worker", { skip, concurrency: false }, () => {
     await lab.reading("it is there", ({ workers }) => workers?.length === 1);
     await lab.quiet("a", true);
     await lab.forget();
-    const { workers } = await lab.reading("it is met", ({ workers }) => workers?.[0]?.quiet === true);
-    assert.deepEqual([workers?.[0]?.id, workers?.[0]?.busy, workers?.[0]?.reserved], ["a", 0, 0]);
+    const { worker } = await lab.quieted("a");
+    assert.deepEqual([worker.busy, worker.reserved], [0, 0]);
     await lab.quiet("a", false);
     await lab.produce([{ ms: 1 }]);
     assert.deepEqual(await doneBy(1), ["a"]);
@@ -221,8 +220,7 @@ describe("quieting a Celery worker", { skip, concurrency: false }, () => {
     await lab.forget();
     await lab.reading("it is met", ({ workers }) => workers?.length === 1);
     await lab.quiet("a", true);
-    const { workers } = await lab.read();
-    assert.deepEqual([workers?.[0]?.id, workers?.[0]?.quiet, workers?.[0]?.busy], ["a", true, 0]);
+    assert.equal((await lab.quieted("a")).worker.busy, 0);
     await lab.quiet("a", false);
     await lab.produce([{ ms: 1 }]);
     assert.deepEqual(await doneBy(1), ["a"]);

@@ -5,7 +5,7 @@ import { createClient } from "@redis/client";
 import { celery } from "../../../scalers/celery.ts";
 import { redisBroker } from "../../../src/brokers/redis.ts";
 import type { RedisReader } from "../../../src/brokers/redis-client.ts";
-import type { Reading, Session } from "../../../src/core/contract.ts";
+import type { Reading, Session, Worker } from "../../../src/core/contract.ts";
 import { findPython } from "../python.ts";
 import { readingOf } from "../reading.ts";
 import { startRedis } from "../redis.ts";
@@ -94,6 +94,16 @@ export async function labOn<Client extends Parameters<typeof celery.read>[0]>({ 
         },
         () => ({ last, output: started.map((worker) => worker.output().slice(-600)) }),
       ),
+    /** A quieted worker, in a reading that it has answered: of one that is late it is not told what it holds. */
+    async quieted(id: string): Promise<Readonly<{ reading: Reading; worker: Worker }>> {
+      const find = (reading: Reading | undefined) => reading?.workers?.find((worker) => worker.id === id && worker.quiet);
+      const reading = await until(
+        `${id} shows what it holds`,
+        async () => find(await read()) && last,
+        () => last,
+      );
+      return { reading, worker: find(reading) as Worker };
+    },
     quiet: (worker: string, on: boolean, fields: Fields = {}) =>
       celery.quiet?.(session.client, query(fields), worker, on, soon()),
     async journal(): Promise<readonly Readonly<{ kind: string; job: string; worker: string; pid: number }>[]> {
