@@ -55,12 +55,16 @@ const noTime = timeout("other queries on this connection left no time for this o
 
 /**
  * Asks one query at a time, whoever asks. One that was too slow last time comes after all others of its batch: the quick
- * ones get their answers, however many slow ones there are.
+ * ones get their answers, however many slow ones there are. And one that there was no time for comes before its like: none
+ * is left out for ever, however many there are.
  */
 export function createAsk(link: SqlLink, statementMs: number): Ask {
   const queue: Task[] = [];
   const open = new Set<Task>();
   const slow = new Set<string>();
+  const missed = new Set<string>();
+  /** When the connection last answered anything. */
+  let aliveAt = Number.NEGATIVE_INFINITY;
   let pumping = false;
   void link.lost.then((problem) => {
     for (const task of open) task.fail(problem);
@@ -70,12 +74,24 @@ export function createAsk(link: SqlLink, statementMs: number): Ask {
     for (let task = queue.shift(); task; task = queue.shift()) {
       if (!open.has(task)) continue;
       if (task.until - monotonicMs() >= leastMs) return task;
-      task.settle(noTime);
+      leaveOut(task);
     }
     return undefined;
   };
 
+  const leaveOut = (task: Task) => {
+    missed.add(task.text);
+    task.settle(noTime);
+  };
+
+  const heard = async <T>(answer: Promise<T>): Promise<T> => {
+    const value = await answer;
+    aliveAt = monotonicMs();
+    return value;
+  };
+
   const answerOf = async ({ text }: Task, { epoch, askedAt }: Begun, limitMs: number): Promise<SqlAnswer> => {
+    missed.delete(text);
     try {
       const rows = await link.query(text);
       slow.delete(text);
@@ -84,6 +100,10 @@ export function createAsk(link: SqlLink, statementMs: number): Ask {
       const problem = link.gone();
       if (problem || !(error instanceof BrokerError)) throw error;
       if (error.problem.kind !== "timeout") return { problem: error.problem };
+      if (limitMs < statementMs && !slow.has(text)) {
+        missed.add(text);
+        return noTime;
+      }
       slow.add(text);
       return timeout(`the query took longer than ${limitMs} ms`);
     }
@@ -94,21 +114,21 @@ export function createAsk(link: SqlLink, statementMs: number): Ask {
     let task = next();
     while (task) {
       const askedAt = monotonicMs();
-      const begun = { askedAt, epoch: await link.begin(statementMs) };
+      const begun = { askedAt, epoch: await heard(link.begin(statementMs)) };
       let limitMs = statementMs;
       do {
         const mayTake = Math.min(statementMs, Math.max(leastMs, Math.floor(task.until - monotonicMs())));
-        if (mayTake !== limitMs) await link.limit(mayTake);
+        if (mayTake !== limitMs) await heard(link.limit(mayTake));
         limitMs = mayTake;
-        const answer = await answerOf(task, begun, limitMs);
+        const answer = await heard(answerOf(task, begun, limitMs));
         task.settle(answer);
         if ("problem" in answer) {
-          await link.recover();
+          await heard(link.recover());
           limitMs = statementMs;
         }
         task = next();
       } while (task && monotonicMs() - askedAt < transactionMs);
-      await link.end();
+      await heard(link.end());
     }
   };
 
@@ -141,8 +161,10 @@ export function createAsk(link: SqlLink, statementMs: number): Ask {
         reject(new BrokerError(problem));
       },
     };
-    // What is being asked then ends by its own limit.
-    const timer = setTimeout(() => queue.includes(task) && task.settle(noTime), until - monotonicMs());
+    const since = monotonicMs();
+    // What is being asked then ends by its own limit. A connection that has answered nothing at all meanwhile is not busy but
+    // silent: whoever asks learns that by the deadline, and gives it up.
+    const timer = setTimeout(() => queue.includes(task) && aliveAt >= since && leaveOut(task), until - since);
     open.add(task);
     queue.push(task);
     return promise;
@@ -151,7 +173,8 @@ export function createAsk(link: SqlLink, statementMs: number): Ask {
   return async (texts, signal) => {
     link.throwIfGone();
     const until = monotonicMs() + readingMs;
-    const distinct = [...new Set(texts)].sort((a, b) => Number(slow.has(a)) - Number(slow.has(b)));
+    const rank = (text: string) => 2 * Number(slow.has(text)) - Number(missed.has(text));
+    const distinct = [...new Set(texts)].sort((a, b) => rank(a) - rank(b));
     const answers = distinct.map((text) => enqueue(text, until));
     start();
     const found = await abortable(Promise.all(answers), signal);

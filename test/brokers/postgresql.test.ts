@@ -43,15 +43,33 @@ describe("PostgreSQL", { skip }, () => {
   it("answers 1,000 different queries in their order on one connection, and equal ones by one run", async () => {
     await using session = await open();
     const texts = Array.from({ length: 1000 }, (_, i) => `SELECT ${i} AS n, count(*) AS c FROM jobs`);
-    const answers = await session.client.ask([...texts, ...texts], soon());
-    assert.deepEqual(
-      answers.map((answer) => ("rows" in answer ? answer.rows[0]?.["n"] : answer.problem)),
-      [...texts.keys(), ...texts.keys()],
-    );
+    const answered = new Set<number>();
+    // On a busy machine there is not time for all of them: those that are left out come first the next time.
+    await waitFor("all to be answered", async () => {
+      const answers = await session.client.ask([...texts, ...texts], soon());
+      for (const [i, answer] of answers.entries()) {
+        if ("problem" in answer) assert.match(answer.problem.message, /left no time/);
+        else {
+          assert.equal(answer.rows[0]?.["n"], i % 1000);
+          answered.add(i);
+        }
+      }
+      return answered.size === 2000;
+    });
     assert.equal((await ours()).length, 1);
     await server.sql("CREATE SEQUENCE runs");
     const [first, second] = await ask(session, "SELECT last_value FROM runs", "SELECT last_value FROM runs");
     assert.equal(first, second);
+  });
+
+  it("answers those that there was no time for first the next time", async () => {
+    await using session = await open();
+    const texts = Array.from({ length: 14 }, (_, i) => `SELECT ${i} AS n, pg_sleep(0.2) AS s`);
+    const answered = new Set<number>();
+    await waitFor("all to be answered", async () => {
+      for (const [i, answer] of (await session.client.ask(texts, soon())).entries()) if ("rows" in answer) answered.add(i);
+      return answered.size === texts.length;
+    });
   });
 
   it("lets no query write, whatever it tries", async () => {
