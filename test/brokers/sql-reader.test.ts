@@ -9,6 +9,7 @@ const soon = (ms = 30_000) => AbortSignal.timeout(ms);
 const linkOf = (change: Partial<SqlLink>): SqlLink => ({
   lost: never,
   gone: () => undefined,
+  throwIfGone() {},
   begin: async () => "e",
   limit: async () => {},
   query: async (text) => [{ text }],
