@@ -17,15 +17,15 @@ export type LeaseObject = KubeObject & Readonly<{ spec?: LeaseSpec }>;
 /** RFC 3339 with exactly six digits, as MicroTime is parsed. */
 export const microTime = (): string => new Date().toISOString().replace("Z", "000Z");
 
-/** The spec by which `holder` takes it: a new term. */
-export function takenSpec(before: LeaseSpec | undefined, holder: string, durationMs: number): LeaseSpec {
+/** The spec by which `holder` takes it: a new term, after the newest one that is known; undefined: there was none. */
+export function takenSpec(newest: number | undefined, holder: string, durationMs: number): LeaseSpec {
   const now = microTime();
   return {
     holderIdentity: holder,
     leaseDurationSeconds: Math.ceil(durationMs / 1_000),
     acquireTime: now,
     renewTime: now,
-    leaseTransitions: before === undefined ? 0 : (before.leaseTransitions ?? 0) + 1,
+    leaseTransitions: newest === undefined ? 0 : newest + 1,
   };
 }
 

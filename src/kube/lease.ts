@@ -31,6 +31,8 @@ export function contend(options: LeaseOptions): Leadership {
   let held: Held | undefined;
   let seen: Seen | undefined;
   let told = false;
+  /** Terms grow for ever: also when somebody deletes the Lease, and it begins anew. */
+  let newest: number | undefined;
   let absentOnce = false;
   /** Of a write nobody knows whether it was done. */
   let unsure = false;
@@ -55,9 +57,14 @@ export function contend(options: LeaseOptions): Leadership {
   /** What the store holds, by a read or a watch. Whoever else it names, we are not leading. */
   function observe(lease: LeaseObject | undefined): void {
     if (lease && seen && !isOlder(versionOf(seen.lease), versionOf(lease))) return;
-    seen = lease && { lease, at: clock() };
+    note(lease);
     if (lease?.spec?.holderIdentity !== identity) held = undefined;
     tell();
+  }
+
+  function note(lease: LeaseObject | undefined): void {
+    seen = lease && { lease, at: clock() };
+    if (lease !== undefined) newest = Math.max(newest ?? 0, lease.spec?.leaseTransitions ?? 0);
   }
 
   /** Sends our spec on what was seen last, or makes the Lease. Time counts from before it was sent. */
@@ -76,7 +83,7 @@ export function contend(options: LeaseOptions): Leadership {
     // The watch may have told of a later version while our answer was on its way: then somebody else holds it already.
     if (seen && seen.lease.spec?.holderIdentity !== identity && isOlder(written.metadata.resourceVersion, versionOf(seen.lease)))
       return;
-    seen = { lease: written, at: clock() };
+    note(written);
     held = { spec, renewedAt: sentAt };
     tell();
   }
@@ -116,7 +123,7 @@ export function contend(options: LeaseOptions): Leadership {
       return Math.random() * retryMs;
     }
     absentOnce = false;
-    await write(takenSpec(seen?.lease.spec, identity, durationMs));
+    await write(takenSpec(newest, identity, durationMs));
     return renewMs;
   }
 

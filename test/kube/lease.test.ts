@@ -71,9 +71,11 @@ describe("leadership", () => {
     rig.api.store.merge(place, { spec: { holderIdentity: "somebody", leaseDurationSeconds: 1 } });
     await waitFor("the end", () => changes.includes(false));
     await waitFor("to be back", () => leader.isLeader());
+    assert.equal(leader.term(), 1);
     rig.api.store.remove(place);
     await waitFor("the second end", () => changes.filter((leading) => !leading).length === 2);
     await waitFor("to be back again", () => leader.isLeader());
+    assert.equal(leader.term(), 2, "terms never begin anew");
   });
 
   it("is never shared, also under one name (row 36)", async () => {
