@@ -112,13 +112,18 @@ export function lateAnswersAreVoid(history: History): Violation[] {
   );
 }
 
-/** I23. The status tells the truth: within 2 intervals + D of every change it says known exactly when the reads succeed. */
+/**
+ * I23. The status tells the truth: within 2 intervals + D of every change it says known exactly when the reads succeed. As the
+ * newest read before it was asked says, however long ago that came, it may be in any case.
+ */
 export function statusIsTrue(history: History): Violation[] {
   return history.of("status").flatMap((status) => {
     const { worker, trigger, known, askedAt = status.t } = status;
     const everyMs = history.rulesAt(worker, status.t)?.triggers.find(({ name }) => name === trigger)?.intervalMs ?? 0;
     const since = askedAt - 2 * everyMs - history.constants.readMs;
-    const lately = history.reads(worker, trigger).filter((read) => read.receivedAt >= since && read.receivedAt <= status.t);
+    const reads = history.reads(worker, trigger);
+    const newest = reads.findLast(({ receivedAt }) => receivedAt <= askedAt);
+    const lately = reads.filter((read) => read === newest || (read.receivedAt >= since && read.receivedAt <= status.t));
     if (lately.length === 0 || lately.some((read) => isValue(read) === known)) return [];
     const message = `the status of ${worker}/${trigger} says ${known ? "known" : "unknown"}, its reads say otherwise`;
     return [{ invariant: "I23", t: status.t, message, lines: [status] }];
