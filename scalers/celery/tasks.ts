@@ -7,7 +7,7 @@ import type { ListNumbers, UnackedNumbers } from "./script.ts";
 export type Times = Readonly<{ due: number; soon: number; later: number; oldestMs: number }>;
 
 /** Sorts ETAs (ISO 8601; without a zone they are UTC, Celery's default). One that cannot be read counts as due. */
-export function sortEtas(etas: readonly string[], now: number, lookAhead: number): Times {
+function sortEtas(etas: readonly string[], now: number, lookAhead: number): Times {
   let [due, soon, later, oldestMs] = [0, 0, 0, -1];
   for (const eta of etas) {
     const at = Date.parse(/(Z|[+-]\d\d:?\d\d)$/.test(eta) ? eta : `${eta}Z`);

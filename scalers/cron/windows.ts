@@ -19,7 +19,7 @@ export const compile = (expression: string, timezone: string): Cron => new Cron(
  * A time that the clocks skip in spring comes when they go on (02:30 at 03:00), a time that they show twice in autumn comes
  * the first time. So a window that begins and ends within the skipped hour is not opened, and one around it not closed.
  */
-export function isOpen({ from, to }: Window, at: number): boolean {
+function isOpen({ from, to }: Window, at: number): boolean {
   const [began, ended] = [last(from, at), last(to, at)];
   if (began === undefined || ended === undefined || began !== ended) return (began ?? -1) > (ended ?? -1);
   const moment = new Date(began);

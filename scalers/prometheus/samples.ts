@@ -22,7 +22,7 @@ const token = new RegExp(
  * The selectors of a PromQL expression: the series that its number is made from. Undefined where their samples are not of the
  * present instant or need not be there: `offset`, `@`, subqueries, `absent`.
  */
-export function selectorsIn(expression: string): readonly string[] | undefined {
+function selectorsIn(expression: string): readonly string[] | undefined {
   const tokens = (expression.match(token) ?? []).filter((one) => !/^(\s|#)/.test(one));
   const selectors = new Set<string>();
   for (let at = 0; at < tokens.length; at++) {

@@ -1,7 +1,7 @@
 import type { Script } from "../../src/brokers/redis-client.ts";
 
 /** The most entries that are counted one by one, where Redis itself does not keep the count. */
-export const countCap = 1000;
+const countCap = 1000;
 
 /**
  * What {@link redisScript} answers: the number of waiting jobs alone, or with what else is known, null for what is not;

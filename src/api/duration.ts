@@ -5,7 +5,7 @@ const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 type Unit = keyof typeof unitMs;
 
 /** One or more numbers with a unit, without spaces: "30s", "1h30m", "1.5s", "250ms". */
-export const durationPattern = /^(\d+(\.\d+)?(ms|s|m|h))+$/;
+const durationPattern = /^(\d+(\.\d+)?(ms|s|m|h))+$/;
 
 /** Milliseconds of a duration such as "1h30m"; undefined when it is not one. */
 export function parseDuration(text: string): number | undefined {

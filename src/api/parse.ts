@@ -40,7 +40,7 @@ export function parseDocuments(text: string, { file, folder, api, place }: Parse
 type File = Readonly<{ file: string; text: string; folder?: string }>;
 
 /** The same over several files, which may refer to each other. */
-export function parseFiles(files: readonly File[], api: Api, wanted?: Place): Parsed {
+function parseFiles(files: readonly File[], api: Api, wanted?: Place): Parsed {
   const sources = files.map((file) => ({ file, sources: file.text.length > maxSize ? [] : readYaml(file.text) }));
   const place = wanted ?? placeOf(sources.flatMap((each) => each.sources.map(({ value }) => value)));
   const entries = sources.flatMap((each) => readFile(each.file, each.sources, api, place));

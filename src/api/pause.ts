@@ -22,7 +22,7 @@ export function joined(pauses: readonly Pause[]): Rules["pause"] {
 }
 
 /** The annotations that pause a ScaledWorker, for people in a hurry and for tools: beside `spec.pause`, not instead. */
-export const pauseAnnotations = {
+const pauseAnnotations = {
   paused: "worktide.dev/paused",
   until: "worktide.dev/paused-until",
   reason: "worktide.dev/paused-reason",

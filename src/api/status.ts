@@ -93,5 +93,3 @@ export type QueueConnectionStatus = z.output<typeof queueConnectionStatus>;
 
 /** Types of conditions, in the order in which they stand in the status. Closed: part of the API. */
 export const workerConditions = ["Ready", "Active", "ReadingsFresh", "ScalingLimited", "Paused"] as const;
-/** Present only while true, for `kstatus`: a user must act; the newest generation is being taken in. */
-export const abnormalConditions = ["Stalled", "Reconciling"] as const;

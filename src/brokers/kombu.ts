@@ -19,20 +19,17 @@ export const separator = "\x06\x16";
 /** A string as it stands within a pattern of PSUBSCRIBE. */
 export const escapePattern = (text: string) => text.replace(/[*?[\]\\]/g, "\\$&");
 
+/** What of a message is not the same in all. */
+type Letter = Readonly<{ body: unknown; headers: object; properties: object }>;
+
 /** One message as kombu's virtual transport puts it into a list or on a channel. */
-export function encodeMessage(exchange: string, body: unknown): string {
+export function encodeMessage({ body, headers, properties }: Letter): string {
   return JSON.stringify({
     body: Buffer.from(JSON.stringify(body)).toString("base64"),
     "content-encoding": "utf-8",
     "content-type": "application/json",
-    headers: { clock: 1, expires: 0 },
-    properties: {
-      delivery_mode: 1,
-      delivery_info: { exchange, routing_key: "" },
-      priority: 0,
-      body_encoding: "base64",
-      delivery_tag: randomUUID(),
-    },
+    headers,
+    properties: { priority: 0, body_encoding: "base64", delivery_tag: randomUUID(), ...properties },
   });
 }
 

@@ -37,7 +37,7 @@ export function redisProblem(error: unknown, secrets: readonly string[] = []): P
   return { kind: kindOfCode(code) ?? "invalid", message: hide(withoutTrace(messageOf(error, code)), secrets) };
 }
 
-export function kindOfReply(message: string): ProblemKind {
+function kindOfReply(message: string): ProblemKind {
   return replies.find(([pattern]) => pattern.test(message))?.[1] ?? "invalid";
 }
 

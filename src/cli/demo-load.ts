@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { createClient } from "@redis/client";
 import { Queue } from "bullmq";
+import { encodeMessage } from "../brokers/kombu.ts";
 
 /** Changing load on the two queues of the demo, until it is disposed of. */
 export interface DemoLoad extends AsyncDisposable {}
@@ -68,19 +69,9 @@ function between([low, high]: readonly [number, number]): number {
 /** A task as Celery's clients send it: message protocol 2 in kombu's envelope for Redis. */
 function celeryMessage(queue: string, task: string, args: readonly unknown[]): string {
   const id = randomUUID();
-  const body = [args, {}, { callbacks: null, errbacks: null, chain: null, chord: null }];
-  return JSON.stringify({
-    body: Buffer.from(JSON.stringify(body)).toString("base64"),
-    "content-encoding": "utf-8",
-    "content-type": "application/json",
+  return encodeMessage({
+    body: [args, {}, { callbacks: null, errbacks: null, chain: null, chord: null }],
     headers: { lang: "py", task, id, root_id: id, parent_id: null, group: null, retries: 0, eta: null, expires: null },
-    properties: {
-      correlation_id: id,
-      delivery_mode: 2,
-      delivery_info: { exchange: "", routing_key: queue },
-      priority: 0,
-      body_encoding: "base64",
-      delivery_tag: randomUUID(),
-    },
+    properties: { correlation_id: id, delivery_mode: 2, delivery_info: { exchange: "", routing_key: queue } },
   });
 }

@@ -10,7 +10,7 @@ import { monitoring } from "../install/monitoring.ts";
 import { UsageError } from "./usage-error.ts";
 import type { World } from "./world.ts";
 
-export const manifestParts = ["install", "crds", "monitoring"] as const;
+const manifestParts = ["install", "crds", "monitoring"] as const;
 export type ManifestPart = (typeof manifestParts)[number];
 
 export type ManifestFlags = Readonly<{

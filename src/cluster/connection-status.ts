@@ -20,7 +20,7 @@ export type ConnectionSeen = Readonly<{
 type Verdict = Pick<StatusCondition, "status" | "reason" | "message">;
 
 /** The status of a QueueConnection or ClusterQueueConnection; the time of the last flip comes from `published`. */
-export function connectionStatusOf(seen: ConnectionSeen, published: QueueConnectionStatus = {}): QueueConnectionStatus {
+function connectionStatusOf(seen: ConnectionSeen, published: QueueConnectionStatus = {}): QueueConnectionStatus {
   const { parsed, users, at } = seen;
   const { generation: observedGeneration, connection } = parsed;
   const ready = verdictOf(

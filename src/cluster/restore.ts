@@ -5,7 +5,7 @@ import type { WorkerObject } from "./declared.ts";
 import { scaledWorkerKind } from "./kinds.ts";
 
 /** What a ScaledWorker carries that gives its target back the size that it had: `onDelete: Restore` alone sets it. */
-export const restoreFinalizer = "worktide.dev/restore";
+const restoreFinalizer = "worktide.dev/restore";
 
 export type RestoreHouse = Readonly<{
   /** With the fence of the leader. */

@@ -14,7 +14,7 @@ const autoscalerKind: Kind = {
 };
 
 /** Whether both name the same object, whatever version of its group they say. */
-export const isSameTarget = (a: Partial<Ref>, b: Partial<Ref>): boolean =>
+const isSameTarget = (a: Partial<Ref>, b: Partial<Ref>): boolean =>
   a.name === b.name && a.kind === b.kind && groupOf(a.apiVersion) === groupOf(b.apiVersion);
 
 const groupOf = (apiVersion = ""): string => (apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "");

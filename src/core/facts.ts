@@ -66,7 +66,7 @@ export function ruled(rule: RuleName, from: number, to: number, reason: Reason, 
  * How old a reading may be and still lower, from the time when its question was sent: two intervals and the deadline of
  * a reading.
  */
-export function freshMs(rule: TriggerRule): number {
+function freshMs(rule: TriggerRule): number {
   return 2 * rule.intervalMs + 2000;
 }
 

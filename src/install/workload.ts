@@ -1,7 +1,7 @@
 import { appName, type InstallOptions, labelsOf, type Manifest, selectorLabels } from "./manifest.ts";
 
 /** Ports of the pod: metrics, probes, API and page; and the webhook. */
-export const ports = { http: 8484, webhook: 9443 } as const;
+const ports = { http: 8484, webhook: 9443 } as const;
 
 export function namespaceOf(options: InstallOptions): Manifest {
   const labels = { ...labelsOf(options), "pod-security.kubernetes.io/enforce": "restricted" };

@@ -21,7 +21,7 @@ export type AdmissionServerOptions = Readonly<{
 export type AdmissionServer = AsyncDisposable & Readonly<{ port: number }>;
 
 /** Where the API server asks; everything else is not found. */
-export const admissionPath = "/admit";
+const admissionPath = "/admit";
 
 /** Largest question: an object and what it was before, of at most 1.5 MiB each, with room to spare. */
 const maxBytes = 6 * 1024 * 1024;

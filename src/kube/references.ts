@@ -1,8 +1,8 @@
 import { isKubeError, type Kind, type Kube, type KubeObject } from "./kube.ts";
 import { type WatchList, watchList } from "./watch-list.ts";
 
-export const secretKind: Kind = { apiVersion: "v1", kind: "Secret", plural: "secrets", namespaced: true };
-export const configMapKind: Kind = { apiVersion: "v1", kind: "ConfigMap", plural: "configmaps", namespaced: true };
+const secretKind: Kind = { apiVersion: "v1", kind: "Secret", plural: "secrets", namespaced: true };
+const configMapKind: Kind = { apiVersion: "v1", kind: "ConfigMap", plural: "configmaps", namespaced: true };
 
 /** Names one Secret or ConfigMap. */
 export type Reference = Readonly<{ kind: "Secret" | "ConfigMap"; namespace: string; name: string }>;

@@ -65,7 +65,7 @@ export const onPath: Way = async ({ env }) => {
  * Debian's and Ubuntu's package, as root. Only `redis-tools` is installed: its redis-check-rdb is the very binary of the
  * server, which goes by the name that it is called by; the package `redis-server` would start a service on port 6379.
  */
-export const fromDebian: Way = async (options) => {
+const fromDebian: Way = async (options) => {
   if (userInfo().uid !== 0) return undefined;
   const link = join(await cacheDir(options), "redis-server");
   if (await starts(link, options)) return binary("debian", link);

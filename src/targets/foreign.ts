@@ -1,8 +1,5 @@
 import type { SetBy } from "./scale-object.ts";
 
-/** A size of the target, as it was seen or written. */
-export type Size = Readonly<{ replicas: number; resourceVersion: string }>;
-
 /** What is remembered of the sizes that others set. Times are monotonic ms. */
 export type Foreign = Readonly<{
   /** The size that we last saw or wrote. */
