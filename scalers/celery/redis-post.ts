@@ -53,7 +53,7 @@ async function subscribe(client: RedisReader, place: KombuPlace, hear: (event: u
  * it; NUMSUB cannot, for workers subscribe by pattern.
  */
 async function countListeners(client: RedisReader, place: KombuPlace, signal: AbortSignal): Promise<number> {
-  const message = letter(exchange, toBody({ method: "ping", destination: [""] }));
+  const message = letter(toBody({ method: "ping", destination: [""] }));
   return Number(await client.command(["PUBLISH", fanoutChannel(place, exchange), message], signal));
 }
 
@@ -72,7 +72,7 @@ async function call(
     [oid, "", replyQueue].join(separator),
     place.keyPrefix + replyQueue,
   ];
-  const message = letter(exchange, toBody(command, { ticket: oid, routingKey: oid }));
+  const message = letter(toBody(command, { ticket: oid, routingKey: oid }));
   const byNode = new Map<string, unknown>();
   try {
     const [, heard] = await Promise.all([
@@ -99,8 +99,8 @@ async function call(
   }
 }
 
-/** To whoever listens to this exchange. */
-const letter = (exchange: string, body: unknown): string =>
+/** To whoever listens to the exchange. */
+const letter = (body: unknown): string =>
   encodeMessage({
     body,
     headers: { clock: 1, expires: 0 },

@@ -22,20 +22,6 @@ function servingOptions(command: Command): Command {
     );
 }
 
-function manifestsOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option("--scope <scope>", "cluster: serves all namespaces; namespaced: some, without a ClusterRole").default("cluster"),
-    )
-    .addOption(new Option("--namespace <name>", "where the controller lives").default("worktide-system"))
-    .addOption(new Option("--namespaces <names>", "namespaces to serve, with --scope namespaced (default: its own)"))
-    .addOption(new Option("--image <image>", "image of the controller (default: worktide, tagged with this version)"))
-    .addOption(new Option("--replicas <count>", "controllers: one leads, the others stand by").default("1"))
-    .addOption(new Option("--secrets <names>", "Secrets that it may read: none, all, or names").default("none"))
-    .addOption(new Option("--no-webhook", "do not have the API server ask before documents are stored"))
-    .addOption(new Option("--no-crds", "leave the custom resource definitions out"));
-}
-
 /** The command line. Each command is loaded when it is asked for; `ended` takes its exit code. */
 export function programOf(world: World, ended: (code: number) => void): Command {
   const root = new Command("worktide")
@@ -53,7 +39,25 @@ Examples:
     );
   const command = (name: string, description: string, examples: string) =>
     root.command(name).description(description).addHelpText("after", `\nExamples:\n${examples}${exitCodes}`);
+  const frame = { command, world, ended };
+  addRun(frame);
+  addController(frame);
+  addCheck(frame);
+  addAsks(frame);
+  addDemo(frame);
+  addManifests(frame);
+  // Subcommands made above take their settings from here only when they are told to.
+  for (const each of root.commands) each.exitOverride().showHelpAfterError("(--help tells more)");
+  return root.exitOverride();
+}
 
+type Frame = Readonly<{
+  command: (name: string, description: string, examples: string) => Command;
+  world: World;
+  ended: (code: number) => void;
+}>;
+
+function addRun({ command, world, ended }: Frame): void {
   const run = command(
     "run",
     "size the pools that a file declares, until Ctrl-C",
@@ -68,6 +72,9 @@ Examples:
       ),
     );
   servingOptions(run).action(async (options) => ended(await (await import("./run.ts")).runCommand(options, world)));
+}
+
+function addController({ command, world, ended }: Frame): void {
   const controller = command(
     "controller",
     "size what the ScaledWorkers of a cluster declare, until SIGTERM",
@@ -103,6 +110,9 @@ Examples:
   servingOptions(controller).action(async (options) =>
     ended(await (await import("./controller.ts")).controllerCommand(options, world)),
   );
+}
+
+function addCheck({ command, world, ended }: Frame): void {
   command(
     "check",
     "say all that is wrong with a file, changing nothing",
@@ -112,6 +122,10 @@ Examples:
     .option("--json", "findings for machines")
     .option("--connect", "also connect and read every trigger once")
     .action(async (options) => ended(await (await import("./check.ts")).checkCommand(options, world)));
+}
+
+/** What is asked of a Worktide that runs. */
+function addAsks({ command, world, ended }: Frame): void {
   for (const [name, description, run] of [
     ["status", "every pool in a line", "statusCommand"],
     ["explain", "why there are as many workers as there are, and what would change it", "explainCommand"],
@@ -131,6 +145,9 @@ Examples:
       ended(await ask(options as never, world, argument as string | undefined));
     });
   }
+}
+
+function addDemo({ command, world, ended }: Frame): void {
   command(
     "demo",
     "two real queues with changing load, real workers, and a page that shows them",
@@ -140,18 +157,28 @@ Examples:
     .addOption(new Option("--listen <host:port>", "where the page is served (env: WORKTIDE_LISTEN; default: 127.0.0.1:8484)"))
     .addOption(new Option("--for <duration>", "end by itself after so long"))
     .action(async (options) => ended(await (await import("./demo.ts")).demoCommand(options, world)));
-  manifestsOptions(
-    command(
-      "manifests",
-      "print an install for a cluster, for `kubectl apply -f -`",
-      `  worktide manifests | kubectl apply --server-side -f -
+}
+
+function addManifests({ command, world, ended }: Frame): void {
+  command(
+    "manifests",
+    "print an install for a cluster, for `kubectl apply -f -`",
+    `  worktide manifests | kubectl apply --server-side -f -
   worktide manifests --image registry.example/worktide:1.2.3 --replicas 2 --secrets redis,rabbitmq
   worktide manifests --scope namespaced --namespace shop
   worktide manifests crds                 only the custom resource definitions
   worktide manifests monitoring           ServiceMonitor, PrometheusRule and dashboard`,
-    ).argument("[part]", "install, crds or monitoring", "install"),
-  ).action(async (part, options) => ended(await (await import("./manifests.ts")).manifestsCommand(part, options, world)));
-  // Subcommands made above take their settings from here only when they are told to.
-  for (const each of root.commands) each.exitOverride().showHelpAfterError("(--help tells more)");
-  return root.exitOverride();
+  )
+    .argument("[part]", "install, crds or monitoring", "install")
+    .addOption(
+      new Option("--scope <scope>", "cluster: serves all namespaces; namespaced: some, without a ClusterRole").default("cluster"),
+    )
+    .addOption(new Option("--namespace <name>", "where the controller lives").default("worktide-system"))
+    .addOption(new Option("--namespaces <names>", "namespaces to serve, with --scope namespaced (default: its own)"))
+    .addOption(new Option("--image <image>", "image of the controller (default: worktide, tagged with this version)"))
+    .addOption(new Option("--replicas <count>", "controllers: one leads, the others stand by").default("1"))
+    .addOption(new Option("--secrets <names>", "Secrets that it may read: none, all, or names").default("none"))
+    .addOption(new Option("--no-webhook", "do not have the API server ask before documents are stored"))
+    .addOption(new Option("--no-crds", "leave the custom resource definitions out"))
+    .action(async (part, options) => ended(await (await import("./manifests.ts")).manifestsCommand(part, options, world)));
 }
