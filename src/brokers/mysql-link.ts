@@ -4,8 +4,7 @@ import { BrokerError } from "../core/contract.ts";
 import { mysqlProblem } from "./mysql-problem.ts";
 import { createEnding } from "./session.ts";
 import type { Row } from "./sql-client.ts";
-import { replicaProblem } from "./sql-problem.ts";
-import { firstAnswer, type SqlLink } from "./sql-reader.ts";
+import { firstAnswer, replicaProblem, type SqlLink } from "./sql-reader.ts";
 import type { SqlAddress } from "./sql-settings.ts";
 import { type Tls, tlsOptions } from "./tls.ts";
 

@@ -6,8 +6,7 @@ import type { Channels } from "./postgresql-channels.ts";
 import { postgresProblem } from "./postgresql-problem.ts";
 import { createEnding } from "./session.ts";
 import type { Row } from "./sql-client.ts";
-import { replicaProblem } from "./sql-problem.ts";
-import { firstAnswer, type SqlLink } from "./sql-reader.ts";
+import { firstAnswer, replicaProblem, type SqlLink } from "./sql-reader.ts";
 import type { SqlAddress } from "./sql-settings.ts";
 import { type Tls, tlsOptions } from "./tls.ts";
 

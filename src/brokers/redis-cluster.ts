@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { BrokerError, type Problem, type Session } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
 import { answerOf, type Chunk, Failed, type OnRefusal } from "./redis-batch.ts";
@@ -181,5 +182,3 @@ async function subscribe(
   };
   void node.link.lost.then(again);
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -16,6 +16,12 @@ export interface SqlLink extends Ending {
   end(): Promise<void>;
 }
 
+/** A standby may be behind, and a zero of a minute ago is none. */
+export const replicaProblem: Problem = {
+  kind: "replica",
+  message: "this server takes no writes: a replica, whose numbers may be old; connect to the primary",
+};
+
 /** The link, once it is connected and has answered. Throws BrokerError. */
 export async function firstAnswer(
   link: SqlLink,

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { digestOf } from "../api/digest.ts";
 import type { ScaledWorker } from "../api/resolve.ts";
 import type { ControllerHouse } from "../control/controller.ts";
-import { holdsJob } from "../control/hands.ts";
+import { holdsJob } from "../control/holds-job.ts";
 import { createProcessTarget, type ProcessTarget } from "../targets/process.ts";
 import type { HistoryInput } from "../telemetry/history.ts";
 import type { Log } from "../telemetry/log.ts";
