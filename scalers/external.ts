@@ -1,30 +1,8 @@
-import { z } from "zod";
-import { text } from "../src/api/fields.ts";
 import type { ExternalReader } from "../src/brokers/external-client.ts";
 import type { Scaler } from "../src/core/contract.ts";
 import { readKeda, refOf } from "./external/keda.ts";
+import { type Query, query } from "./external/query.ts";
 import { queryOf, readReadings } from "./external/readings.ts";
-
-const query = z.strictObject({
-  contract: z
-    .enum(["keda", "worktide"])
-    .default("keda")
-    .describe(
-      "What it speaks: KEDA's `externalscaler.proto`, or Worktide's `readings.proto`, which also tells what runs. Example: `keda`.",
-    ),
-  metadata: z
-    .record(text(253), text(8192, 0))
-    .default({})
-    .describe("What it is to measure, in its own words; KEDA's `metadata`. Example: `{ queue: mails }`."),
-  metric: text(253)
-    .optional()
-    .describe("With `keda`: which of its metrics counts, where it has several. Example: `queue-length`."),
-  name: text(253)
-    .optional()
-    .describe("With `keda`: name of the ScaledObject that it is told; absent: one made from `metadata`. Example: `mails`."),
-  namespace: text(253).optional().describe("With `keda`: namespace that it is told. Example: `shop`."),
-});
-export type Query = z.output<typeof query>;
 
 /** What a scaler in another process tells. What it does not tell, or tells in no time, is not known: never zero. */
 export const external: Scaler<Query, ExternalReader> = {

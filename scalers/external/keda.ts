@@ -3,7 +3,7 @@ import { askEach } from "../../src/brokers/ask-each.ts";
 import { monotonicMs } from "../../src/brokers/clock.ts";
 import type { ExternalReader, MetricValue, ScaledObjectRef } from "../../src/brokers/external-client.ts";
 import type { Problem, Result } from "../../src/core/contract.ts";
-import type { Query } from "../external.ts";
+import type { Query } from "./query.ts";
 
 type Asked = Pick<Query, "metadata" | "metric" | "name" | "namespace">;
 

@@ -8,7 +8,7 @@ import type {
   ExternalWorker,
 } from "../../src/brokers/external-client.ts";
 import type { Result, Worker } from "../../src/core/contract.ts";
-import type { Query } from "../external.ts";
+import type { Query } from "./query.ts";
 
 export const queryOf = ({ metadata }: Pick<Query, "metadata">, client: ExternalReader): ExternalQuery => ({
   metadata: { ...metadata, ...client.metadata },

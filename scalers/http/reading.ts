@@ -1,6 +1,6 @@
 import type { Problem, Result, Sample } from "../../src/core/contract.ts";
-import type { Query } from "../http.ts";
 import type { Document } from "./document.ts";
+import type { Query } from "./query.ts";
 
 /** What one document says of one queue. */
 export function resultOf(query: Query, document: Document | Problem | undefined, epoch: string): Result {

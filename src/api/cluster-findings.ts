@@ -1,7 +1,9 @@
 import { brokersOf } from "./brokers-of.ts";
 import type { ObjectFinding } from "./object.ts";
 import { type Offer, wrongReference } from "./reference-check.ts";
-import type { ConnectionRef, ScaledWorker, ScaleTarget, Trigger } from "./resolve.ts";
+import type { ScaledWorker } from "./resolve.ts";
+import type { ConnectionRef, Trigger } from "./resolve-rules.ts";
+import type { ScaleTarget } from "./resolve-target.ts";
 
 type Soon<T> = T | Promise<T>;
 

@@ -3,9 +3,26 @@ import type { Rules, TriggerRule } from "../core/spec.ts";
 import { brokersOf, inherentBroker } from "./brokers-of.ts";
 import { parseFormula } from "./formula.ts";
 import { goalOf } from "./goal.ts";
-import type { ConnectionRef, Trigger } from "./resolve.ts";
 import type { ScaledWorkerSpec } from "./scaled-worker.ts";
 import type { TriggerSpec } from "./trigger.ts";
+
+/** How a trigger reaches its queue. */
+export type ConnectionRef =
+  | Readonly<{ kind: "named"; namespace: string; name: string }>
+  /** A ClusterQueueConnection, asked for from this namespace. */
+  | Readonly<{ kind: "cluster"; namespace: string; name: string }>
+  /** `inherent`: its broker needs no address, see {@link import("../core/contract.ts").Broker.inherent}. */
+  | Readonly<{ kind: "inline"; type: string; settings: unknown; inherent?: true }>;
+
+/** One trigger for the observer; the rules' half of it stands in {@link Rules.triggers}, in the same order. */
+export type Trigger = Readonly<{
+  name: string;
+  scaler: AnyScaler;
+  /** Parsed by the scaler's own schema. */
+  query: unknown;
+  connection: ConnectionRef;
+  intervalMs: number;
+}>;
 
 export type Known = Readonly<{ scalers: readonly AnyScaler[]; brokers: readonly AnyBroker[] }>;
 

@@ -1,73 +1,10 @@
-import type { AnyScaler } from "../core/contract.ts";
 import type { Rules } from "../core/spec.ts";
 import { digestOf } from "./digest.ts";
 import { annotatedPause, joined, type Pause } from "./pause.ts";
 import { admits } from "./reference-check.ts";
-import { type Known, resolveTrigger, rulesOf } from "./resolve-rules.ts";
-import { resolveTarget } from "./resolve-target.ts";
+import { type Known, resolveTrigger, rulesOf, type Trigger } from "./resolve-rules.ts";
+import { resolveTarget, type TargetSpec } from "./resolve-target.ts";
 import type { ScaledWorkerDocument } from "./scaled-worker.ts";
-
-/** How a trigger reaches its queue. */
-export type ConnectionRef =
-  | Readonly<{ kind: "named"; namespace: string; name: string }>
-  /** A ClusterQueueConnection, asked for from this namespace. */
-  | Readonly<{ kind: "cluster"; namespace: string; name: string }>
-  /** `inherent`: its broker needs no address, see {@link import("../core/contract.ts").Broker.inherent}. */
-  | Readonly<{ kind: "inline"; type: string; settings: unknown; inherent?: true }>;
-
-/** One trigger for the observer; the rules' half of it stands in {@link Rules.triggers}, in the same order. */
-export type Trigger = Readonly<{
-  name: string;
-  scaler: AnyScaler;
-  /** Parsed by the scaler's own schema. */
-  query: unknown;
-  connection: ConnectionRef;
-  intervalMs: number;
-}>;
-
-export type ProcessTarget = Readonly<{
-  kind: "process";
-  /** Program and arguments; no shell reads them. `${WORKTIDE_WORKER_ID}` and `${WORKTIDE_POOL}` are filled in. */
-  command: readonly string[];
-  /** Relative to the folder of the file, joined to it. */
-  cwd: string;
-  /** On top of worktide's own environment; values are filled in as `command` is. */
-  env: Readonly<Record<string, string>>;
-  stopSignal: NodeJS.Signals;
-  stopGraceMs: number;
-  logs: "Prefix" | "File" | "Discard";
-}>;
-
-/** Anything with a `/scale` subresource, in the namespace of the ScaledWorker. */
-export type ScaleTarget = Readonly<{
-  kind: "scale";
-  ref: Readonly<{ apiVersion: string; kind: string; name: string }>;
-}>;
-
-type Labels = Readonly<Record<string, string>>;
-
-/** Jobs of Kubernetes: one replica is one Job. */
-export type JobTarget = Readonly<{
-  kind: "job";
-  template: Readonly<{
-    metadata: Readonly<{ labels: Labels; annotations: Labels }>;
-    /** A JobSpec of batch/v1 as it was declared; its pods' `restartPolicy` and `containers` are known to be there. */
-    spec: Readonly<Record<string, unknown>>;
-  }>;
-  /** Equal for templates that mean the same: to tell Jobs of a former template. */
-  templateDigest: string;
-  /** `One`: a pod takes one job and ends. `Many`: it works until none is left. */
-  takes: "One" | "Many";
-  /** `Keep`: running Jobs of a former template go on. `Replace`: they are removed. */
-  onTemplateChange: "Keep" | "Replace";
-  successfulJobsHistoryLimit: number;
-  failedJobsHistoryLimit: number;
-  /** After so many failures in a row no Job is made for `initialMs`, doubled with each further one, at most `maxMs`. */
-  backoff: Readonly<{ afterFailures: number; initialMs: number; maxMs: number }>;
-}>;
-
-/** What is scaled: `process` on this machine, the others in a cluster. */
-export type TargetSpec = ProcessTarget | ScaleTarget | JobTarget;
 
 /** A ScaledWorker as the control loop takes it: defaults applied, times in ms. */
 export type ScaledWorker = Readonly<{

@@ -1,4 +1,5 @@
-import type { ScaledWorker, TargetSpec } from "../api/resolve.ts";
+import type { ScaledWorker } from "../api/resolve.ts";
+import type { TargetSpec } from "../api/resolve-target.ts";
 
 /** Who scales what: an object with a `/scale` has one ScaledWorker, the first that claims it. */
 export interface Claims {

@@ -1,4 +1,5 @@
-import type { JobTarget, ScaledWorker } from "../api/resolve.ts";
+import type { ScaledWorker } from "../api/resolve.ts";
+import type { JobTarget } from "../api/resolve-target.ts";
 import type { ScaledWorkerStatus } from "../api/status.ts";
 import type { Fence, Kube } from "../kube/kube.ts";
 import { createJobTarget } from "../targets/job.ts";

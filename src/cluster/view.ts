@@ -1,5 +1,6 @@
 import type { ClusterView } from "../api/cluster-findings.ts";
-import { connectionKey, type ScaleTarget } from "../api/resolve.ts";
+import { connectionKey } from "../api/resolve.ts";
+import type { ScaleTarget } from "../api/resolve-target.ts";
 import { isKubeError, type Kind, type Kube, type KubeObject } from "../kube/kube.ts";
 import type { Watches } from "./declared.ts";
 

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { brokersOf, eitherOf } from "../api/brokers-of.ts";
-import { type ConnectionRef, connectionKey, mayUse, type QueueConnection, type Trigger } from "../api/resolve.ts";
+import { connectionKey, mayUse, type QueueConnection } from "../api/resolve.ts";
+import type { ConnectionRef, Trigger } from "../api/resolve-rules.ts";
 import { keyReferences, resolveSecrets, type SecretReaders } from "../api/secrets.ts";
 import { type AnyBroker, type AnyScaler, BrokerError } from "../core/contract.ts";
 import type { ConnectionSource } from "../observe/observer.ts";

@@ -1,8 +1,8 @@
 import type { Decision } from "../core/decision.ts";
 import type { Columns, SeriesStore } from "../telemetry/series.ts";
 import type { Controller, Managed } from "./controller.ts";
-import { allKnown, connectionSnapshot, type Moment, type Told, wallOf, workerSnapshot } from "./snapshot.ts";
-import { follow, stand } from "./standing.ts";
+import { allKnown, connectionSnapshot, type Told, wallOf, workerSnapshot } from "./snapshot.ts";
+import { follow, type Moment, stand } from "./standing.ts";
 import { type ChangeHint, type SnapshotSource, type WorkerSnapshot, workerKey } from "./worker-snapshot.ts";
 
 /** Decisions kept for people, per worker; and over all of them, down to two each. */

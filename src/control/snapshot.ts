@@ -1,4 +1,4 @@
-import type { ConnectionRef } from "../api/resolve.ts";
+import type { ConnectionRef } from "../api/resolve-rules.ts";
 import { adviceOn } from "../core/advice.ts";
 import type { Observation } from "../core/contract.ts";
 import type { Decision } from "../core/decision.ts";
@@ -6,7 +6,7 @@ import { whatWouldChange } from "../core/explain.ts";
 import type { Goal } from "../core/spec.ts";
 import type { ConnectionState } from "../observe/observer.ts";
 import type { Managed } from "./controller.ts";
-import { type Standing, untakenSince } from "./standing.ts";
+import { type Moment, type Standing, untakenSince } from "./standing.ts";
 import type { ChangeSnapshot, ConnectionSnapshot, TriggerSnapshot, WorkerSnapshot } from "./worker-snapshot.ts";
 
 /** What is told of a worker beside its present state. */
@@ -16,9 +16,6 @@ export type Told = Readonly<{
   decidedAt?: string;
 }> &
   Standing;
-
-/** Monotonic ms and the wall clock, taken together. */
-export type Moment = Readonly<{ now: number; wall: number }>;
 
 /** Monotonic time as wall time, for people. */
 export const wallOf = (at: number, { now, wall }: Moment): string => new Date(wall - (now - at)).toISOString();

@@ -1,7 +1,9 @@
 import type { TargetTrouble } from "../targets/target.ts";
 import { type Condition, type ConditionInput, deriveConditions } from "./conditions.ts";
 import type { Managed } from "./controller.ts";
-import type { Moment } from "./snapshot.ts";
+
+/** Monotonic ms and the wall clock, taken together. */
+export type Moment = Readonly<{ now: number; wall: number }>;
 
 /** How a worker stands, and what that was found from. */
 export type Standing = Readonly<{

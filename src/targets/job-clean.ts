@@ -1,4 +1,4 @@
-import type { JobTarget } from "../api/resolve.ts";
+import type { JobTarget } from "../api/resolve-target.ts";
 import { isKubeError } from "../kube/kube.ts";
 import type { JobObject } from "./job-object.ts";
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { JobTarget } from "../api/resolve.ts";
+import type { JobTarget } from "../api/resolve-target.ts";
 import type { Draft } from "../kube/kube.ts";
 import { templateLabel, workerLabel } from "./job-object.ts";
 

@@ -1,4 +1,4 @@
-import type { JobTarget } from "../api/resolve.ts";
+import type { JobTarget } from "../api/resolve-target.ts";
 import { type Fence, isKubeError, type Kube, KubeError, type KubeObject } from "../kube/kube.ts";
 import { instanceOf, type JobOwner, jobDraft, jobName, type Slot } from "./job-draft.ts";
 import { type JobObject, ownerKey, slimJob } from "./job-object.ts";

@@ -1,4 +1,4 @@
-import type { JobTarget } from "../api/resolve.ts";
+import type { JobTarget } from "../api/resolve-target.ts";
 import type { Pool } from "../core/spec.ts";
 import { plural } from "../core/words.ts";
 import { type Fence, isKubeError, type Kube } from "../kube/kube.ts";

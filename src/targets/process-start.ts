@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, statSync } from "node:fs";
-import type { ProcessTarget } from "../api/resolve.ts";
+import type { ProcessTarget } from "../api/resolve-target.ts";
 
 /** `target.process` with every default applied; `cwd` is absolute. */
 export type ProcessSpec = Omit<ProcessTarget, "kind">;

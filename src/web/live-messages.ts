@@ -1,6 +1,5 @@
-import { type ChangeHint, type WorkerSnapshot, workerKey } from "../control/worker-snapshot.ts";
+import { type ChangeHint, type SnapshotSource, type WorkerSnapshot, workerKey } from "../control/worker-snapshot.ts";
 import type { Columns } from "../telemetry/series.ts";
-import type { LiveOptions } from "./live.ts";
 
 /** With more workers than this the first message leaves out the series: the page asks for those it shows. */
 const mostWithSeries = 24;
@@ -21,7 +20,14 @@ export type LiveMessages = Readonly<{
   reset(): void;
 }>;
 
-export function liveMessages({ source, redact, wallClock }: LiveOptions): LiveMessages {
+export type LiveSource = Readonly<{
+  source: SnapshotSource;
+  /** Takes secrets out of JSON text. */
+  redact: (json: string) => string;
+  wallClock: () => number;
+}>;
+
+export function liveMessages({ source, redact, wallClock }: LiveSource): LiveMessages {
   let changed = new Map<string, Readonly<{ namespace: string; name: string }>>();
   let all = false;
   /** Until when each series has been told, ms since 1970. */

@@ -1,5 +1,5 @@
-import type { SnapshotSource, Subscribe } from "../control/worker-snapshot.ts";
-import { liveMessages } from "./live-messages.ts";
+import type { Subscribe } from "../control/worker-snapshot.ts";
+import { type LiveSource, liveMessages } from "./live-messages.ts";
 
 /** The stream of what happens, for any number of viewers at the price of one. */
 export interface Live extends Disposable {
@@ -8,21 +8,18 @@ export interface Live extends Disposable {
   viewers(): number;
 }
 
-export type LiveOptions = Readonly<{
-  source: SnapshotSource;
-  subscribe: Subscribe;
-  /** Takes secrets out of JSON text. */
-  redact: (json: string) => string;
-  wallClock: () => number;
-  /** Changes within this time go out together, ms. Default 250. */
-  gatherMs?: number;
-  /** So often a sign of life goes out, ms. Default 5,000. */
-  beatMs?: number;
-  /** A viewer that lags by more bytes than this behind the newest is dropped; it comes back by itself. Default 1 MiB. */
-  lagBytes?: number;
-  /** Default 64. */
-  mostViewers?: number;
-}>;
+export type LiveOptions = LiveSource &
+  Readonly<{
+    subscribe: Subscribe;
+    /** Changes within this time go out together, ms. Default 250. */
+    gatherMs?: number;
+    /** So often a sign of life goes out, ms. Default 5,000. */
+    beatMs?: number;
+    /** A viewer that lags by more bytes than this behind the newest is dropped; it comes back by itself. Default 1 MiB. */
+    lagBytes?: number;
+    /** Default 64. */
+    mostViewers?: number;
+  }>;
 
 type Viewer = ReadableStreamDefaultController<Uint8Array>;
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { JobTarget } from "../../src/api/resolve.ts";
+import type { JobTarget } from "../../src/api/resolve-target.ts";
 import { createJobCleaner } from "../../src/targets/job-clean.ts";
 import type { JobObject } from "../../src/targets/job-object.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { JobTarget } from "../../src/api/resolve.ts";
+import type { JobTarget } from "../../src/api/resolve-target.ts";
 import { jobDraft, jobName, shortened, slotOf } from "../../src/targets/job-draft.ts";
 import { countEnds, noStreak, opensAt } from "../../src/targets/job-failures.ts";
 import { type JobObject, slimJob } from "../../src/targets/job-object.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { JobTarget } from "../../src/api/resolve.ts";
+import type { JobTarget } from "../../src/api/resolve-target.ts";
 import { createJobTarget } from "../../src/targets/job.ts";
 import { established } from "../support/cluster/established.ts";
 import { type ControlPlane, noControlPlane, startControlPlane } from "../support/control-plane.ts";
