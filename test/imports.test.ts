@@ -103,6 +103,20 @@ describe("imports", () => {
     assert.deepEqual(values, [], "core may use zod's types, not zod");
   });
 
+  it("never go round in a circle, those of types included", () => {
+    const done = new Set<string>();
+    const circleFrom = (file: string, way: readonly string[]): readonly string[] | undefined => {
+      if (way.includes(file)) return [...way.slice(way.indexOf(file)), file];
+      if (done.has(file)) return undefined;
+      const own = edges.filter((edge) => edge.file === file && edge.to !== undefined);
+      const circle = own.map(({ to = "" }) => circleFrom(to, [...way, file])).find((found) => found !== undefined);
+      done.add(file);
+      return circle;
+    };
+    const circles = [...new Set(edges.map(({ file }) => file))].flatMap((file) => circleFrom(file, [])?.join(" → ") ?? []);
+    assert.deepEqual(circles, []);
+  });
+
   it("are seen by this test at all", () => {
     assert.ok(edges.length > 50, `only ${edges.length} imports found`);
     const samples = [
