@@ -7,8 +7,10 @@ import type { RedisSettings } from "./redis-settings.ts";
 
 type Sentinel = NonNullable<RedisSettings["sentinel"]>;
 
-/** How long one Sentinel may take to answer, ms: those that are down do not use up the deadline of the dial. */
+/** How long the Sentinels are waited for once one has answered, ms: those that are down do not use up the deadline of the dial. */
 const ASK_MS = 1_000;
+/** And how long as none has. */
+const FIRST_MS = 2_000;
 const CHECK_MS = 30_000;
 const LISTEN_AGAIN_MS = 1_000;
 
@@ -21,7 +23,7 @@ export async function namedPrimaries(
   sentinel: Sentinel,
   signal: AbortSignal,
 ): Promise<readonly HostPort[]> {
-  const asked = await Promise.all(sentinel.nodes.map((node) => ask(parseHostPort(node), settings, sentinel, signal)));
+  const asked = await askAll(settings, sentinel, signal);
   const votes = new Map<string, number>();
   for (const answer of asked) {
     if (typeof answer === "string") votes.set(answer, (votes.get(answer) ?? 0) + 1);
@@ -36,27 +38,45 @@ export async function namedPrimaries(
   });
 }
 
-/** host:port, or null where this Sentinel does not know the name, or why it did not answer. */
-async function ask(
-  node: HostPort,
-  settings: RedisSettings,
-  sentinel: Sentinel,
-  signal: AbortSignal,
-): Promise<string | null | Problem> {
+/** host:port, or null where a Sentinel does not know the name, or why it did not answer. */
+type Answer = string | null | Problem;
+
+async function askAll(settings: RedisSettings, sentinel: Sentinel, signal: AbortSignal): Promise<readonly Answer[]> {
   const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(), ASK_MS);
   const stop = () => limit.abort();
+  if (signal.aborted) stop();
   signal.addEventListener("abort", stop, { once: true });
+  let heard = false;
+  let late = false;
+  const soon = setTimeout(() => {
+    late = true;
+    if (heard) stop();
+  }, ASK_MS);
+  const last = setTimeout(stop, FIRST_MS);
+  const listen = (answer: Answer) => {
+    heard ||= answer === null || typeof answer === "string";
+    if (heard && late) stop();
+    return answer;
+  };
+  try {
+    const nodes = sentinel.nodes.map((node) => parseHostPort(node));
+    return await Promise.all(nodes.map((node) => ask(node, settings, sentinel, limit.signal).then(listen)));
+  } finally {
+    clearTimeout(soon);
+    clearTimeout(last);
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+async function ask(node: HostPort, settings: RedisSettings, sentinel: Sentinel, signal: AbortSignal): Promise<Answer> {
   let link: Link | undefined;
   try {
-    link = await openLink(optionsOf(node, settings, sentinel), limit.signal);
-    const named = await abortable(link.send(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", sentinel.master]), limit.signal);
+    link = await openLink(optionsOf(node, settings, sentinel), signal);
+    const named = await abortable(link.send(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", sentinel.master]), signal);
     return Array.isArray(named) ? formatHostPort({ host: String(named[0]), port: Number(named[1]) }) : null;
   } catch (error) {
     return redisProblem(error);
   } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", stop);
     link?.destroy();
   }
 }
