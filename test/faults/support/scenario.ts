@@ -41,13 +41,19 @@ export async function whileBusy(scenario: Scenario, fault: (stage: Stage) => Pro
   return await stage.judge();
 }
 
-/** No size was lowered between the first begin and the last end of a fault. */
+/** No size was lowered between the first begin and the last end of a fault, or until the queue was known again in between. */
 export function heldDuring({ lines, writes }: Verdict, fault: string, pools: readonly string[] = ["mails", "backlog"]): void {
   const begin = lines.find((line): line is LineOf<"fault.begin"> => line.kind === "fault.begin" && line.fault === fault);
   const end = lines.findLast((line: Line) => line.kind === "fault.end" && line.fault === fault);
   assert.ok(begin !== undefined && end !== undefined, `there was a fault ${fault}`);
-  const lowered = pools
-    .flatMap(writes)
-    .filter((write) => write.to < write.from && write.sentAt > begin.t && write.sentAt < end.t);
+  const knownAgain = (pool: string): number => {
+    const reads = lines.filter((line): line is LineOf<"read"> => line.kind === "read" && line.trigger === pool);
+    const lastBad = reads.findLast(({ result, receivedAt }) => "problem" in result && receivedAt > begin.t && receivedAt < end.t);
+    const next = lastBad && reads.find(({ receivedAt }) => receivedAt > lastBad.receivedAt);
+    return Math.min(end.t, next?.sentAt ?? end.t);
+  };
+  const lowered = pools.flatMap((pool) =>
+    writes(pool).filter((write) => write.to < write.from && write.sentAt > begin.t && write.sentAt < knownAgain(pool)),
+  );
   assert.deepEqual(lowered, []);
 }
