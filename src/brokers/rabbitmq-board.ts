@@ -19,6 +19,8 @@ export interface Board {
   /** Who consumes a queue; undefined until everything that tells it has been seen once. */
   holders(queue: string): Readonly<{ holders: readonly Holder[]; takenAt: number }> | undefined;
   traffic(queue: string): Traffic | undefined;
+  /** Names that the statistics know: a queue without a leader is among them, and not in the list of the present. */
+  queues(): Iterable<string>;
   /** How far the consumers of a stream are behind; undefined where nobody tells. */
   lag(stream: string): Readonly<{ messages: number; takenAt: number }> | undefined;
   /** From now on the consumers of streams are looked at too. */
@@ -128,6 +130,7 @@ export function createBoard(management: Management, vhost: string, intervalMs: n
       return { holders: [...held.values()].filter((one) => one !== undefined), takenAt: channelsAt - intervalMs };
     },
     traffic: (queue) => traffic.get(queue),
+    queues: () => traffic.keys(),
     lag(stream) {
       const messages = lags.get(stream);
       return messages === undefined ? undefined : { messages, takenAt: lagsAt };

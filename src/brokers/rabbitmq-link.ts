@@ -18,8 +18,11 @@ export interface RabbitLink {
   readonly lost: Promise<Problem>;
   /** A channel whose errors are nobody's surprise; it closes with the first thing that the server refuses. */
   channel(): Promise<Channel>;
-  /** Each queue's depth, or why it is not known. Throws BrokerError when the connection failed. */
-  depths(queues: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, Depth | Problem>>;
+  /**
+   * Each queue's depth, or why it is not known: of those that have no answer within `withinMs`, that. A queue whose node is
+   * gone and not yet missed (up to a minute) holds up no other. Throws BrokerError when the connection failed.
+   */
+  depths(queues: readonly string[], withinMs: number, signal: AbortSignal): Promise<ReadonlyMap<string, Depth | Problem>>;
   destroy(problem?: Problem): void;
 }
 
@@ -31,6 +34,10 @@ const heartbeatS = 5;
 const dialMs = 2500;
 /** amqplib has one question under way per channel: so many channels ask side by side. */
 const channels = 16;
+/** After so long the next question does not wait for the answer to this one any more. */
+const slowMs = 250;
+
+const silent: Problem = { kind: "timeout", message: "the queue's node does not answer" };
 
 /**
  * Dials the nodes in turn, and logs in, all before `signal` fires. Begins with one that is drawn: where several are silent,
@@ -97,6 +104,17 @@ async function dial(
 /** amqplib closes by asking the server, and has no way to just leave. */
 const streamOf = (model: ChannelModel) => (model.connection as unknown as { stream: Duplex }).stream;
 
+/** Whether it resolved in time. It goes on if not; what it rejects with is thrown while anybody waits. */
+async function settledWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<false>();
+  const timer = setTimeout(resolve, ms, false);
+  try {
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 function linkOf(model: ChannelModel, node: HostPort, secrets: readonly string[]): RabbitLink {
   const { lost, gone, throwIfGone, destroy } = createEnding((why) => streamOf(model).destroy(new Error(why.message)));
   const idle: Channel[] = [];
@@ -113,35 +131,51 @@ function linkOf(model: ChannelModel, node: HostPort, secrets: readonly string[])
     }
   };
 
-  /** Asks for one queue after the other, on one channel; a question that closed it gets an answer all the same. */
-  const work = async (left: Iterator<string>, found: Map<string, Depth | Problem>, signal: AbortSignal) => {
-    let own = idle.pop();
-    for (let next = left.next(); !next.done; next = left.next()) {
+  /** Questions under way: none is asked again before it is answered. */
+  const asked = new Set<string>();
+
+  /** A question that closed its channel has an answer all the same. */
+  const ask = async (queue: string, found: Map<string, Depth | Problem>) => {
+    asked.add(queue);
+    try {
+      const own = idle.pop() ?? (await channel());
+      const { messageCount, consumerCount } = await own.checkQueue(queue);
+      found.set(queue, { ready: messageCount, consumers: consumerCount });
+      if (!gone()) idle.push(own);
+    } catch (error) {
       throwIfGone();
-      if (signal.aborted) break;
-      own ??= await channel();
-      try {
-        const { messageCount, consumerCount } = await own.checkQueue(next.value);
-        found.set(next.value, { ready: messageCount, consumers: consumerCount });
-      } catch (error) {
-        throwIfGone();
-        own = undefined;
-        found.set(next.value, rabbitProblem(error, secrets));
-      }
+      found.set(queue, rabbitProblem(error, secrets));
+    } finally {
+      asked.delete(queue);
     }
-    if (own !== undefined && !gone()) idle.push(own);
+  };
+
+  /** Asks for one queue after the other; resolves when all have been answered. */
+  const work = async (left: Iterator<string>, found: Map<string, Depth | Problem>, over: AbortSignal) => {
+    const slow: Promise<void>[] = [];
+    for (let next = left.next(); !next.done && !over.aborted; next = left.next()) {
+      if (asked.has(next.value)) continue;
+      const answered = ask(next.value, found);
+      if (!(await settledWithin(answered, slowMs))) slow.push(answered);
+    }
+    await Promise.all(slow);
   };
 
   return {
     node,
     lost,
     channel,
-    async depths(queues, signal) {
-      const found = new Map<string, Depth | Problem>();
-      const left = new Set(queues).values();
-      const workers = Math.min(channels, Math.ceil(queues.length / 4));
-      await abortable(Promise.all(Array.from({ length: workers }, () => work(left, found, signal))), signal);
-      return found;
+    async depths(queues, withinMs, signal) {
+      const wanted = new Set(queues);
+      const [found, left, over] = [new Map<string, Depth | Problem>(), wanted.values(), new AbortController()];
+      const workers = Math.min(channels, Math.ceil(wanted.size / 4));
+      const all = Promise.all(Array.from({ length: workers }, () => work(left, found, over.signal)));
+      try {
+        await abortable(settledWithin(all, withinMs), signal);
+      } finally {
+        over.abort();
+      }
+      return new Map([...wanted].map((queue) => [queue, found.get(queue) ?? silent]));
     },
     destroy,
   };

@@ -3,8 +3,9 @@ import { codeOf, hide, kindOfCode, messageOf, oneClause } from "./socket-problem
 
 /** Words of RabbitMQ's replies and of amqplib's own errors, and what they mean to us; the first that fits counts. */
 const replies: readonly (readonly [RegExp, ProblemKind])[] = [
+  [/down or inaccessible/i, "unreachable"], // the home node of a classic queue
   [/vhost .* not found|vhost .* is down/i, "missing"],
-  [/down or inaccessible|no leader|timeout.*queue|INTERNAL_ERROR|RESOURCE_ERROR/i, "unreachable"],
+  [/no leader|timeout.*queue|INTERNAL_ERROR|RESOURCE_ERROR/i, "unreachable"],
   [/NOT[_-]FOUND/i, "missing"],
   [/limit .* is reached|connection limit|channel_max/i, "limit"],
   [/ACCESS[_-]REFUSED|SASL mechanism|NOT_ALLOWED|access to vhost/i, "auth"],

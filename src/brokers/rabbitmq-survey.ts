@@ -12,7 +12,11 @@ type Listed = Readonly<{ rows: ReadonlyMap<string, QueueRow>; askedAt: number } 
 /** After so many ms the management API is asked again, once it has failed; each time after twice the time. */
 const pauseMs = 2_000;
 const longestPauseMs = 30_000;
+/** All questions of one survey: less than the observer's deadline, which costs the whole connection. */
+const answerMs = 1_750;
 const off: Problem = { kind: "missing", message: "the management API is turned off" };
+/** The management API was there before, and will be. */
+const awayKinds = new Set<Problem["kind"]>(["unreachable", "timeout", "loading", "limit", "internal"]);
 const bad = new Set(["down", "stopped", "crashed", "minority", "timeout", "noproc"]);
 
 /** Reads the queues of one virtual host. */
@@ -29,8 +33,9 @@ export function createSurveyor(vhost: string, management: Management | undefined
   /** Queues that the list alone does not tell: they are asked for beside it, not after it. */
   const unsure = new Set<string>();
   const peaks = createPeaks(intervalMs);
-  /** To AMQP a stream is empty, whatever is in it. */
-  const streams = new Set<string>();
+  /** Of queues that were asked for: to AMQP a stream is empty, whatever is in it, and so is a quorum queue without a leader. */
+  const types = new Map<string, string | undefined>();
+  let matched: ReadonlySet<string> = new Set();
   let asked: Promise<Listed> | undefined;
   let failures = 0;
   let pausedUntil = 0;
@@ -62,29 +67,44 @@ export function createSurveyor(vhost: string, management: Management | undefined
     return asked;
   };
 
+  /** Names that matched, and are not listed: a queue whose leader is away is left out of the list. */
+  const leftOut = (rows: ReadonlyMap<string, QueueRow>, patterns: readonly RegExp[]): readonly string[] => {
+    if (patterns.length === 0) return [];
+    const names = new Set([...matched, ...(board?.queues() ?? [])]);
+    return [...names].filter((name) => !rows.has(name) && patterns.some((one) => one.test(name)));
+  };
+
   return async (link, epoch, queues, patterns, signal) => {
     const early = [...new Set(queues)].filter((queue) => unsure.has(queue));
     const askedAt = monotonicMs();
-    const [listed, first] = await Promise.all([abortable(list(), signal), link.depths(early, signal)]);
+    const leftMs = () => Math.max(0, askedAt + answerMs - monotonicMs());
+    const [listed, first] = await Promise.all([abortable(list(), signal), link.depths(early, leftMs(), signal)]);
     board?.refresh();
     const rows = "rows" in listed ? listed.rows : undefined;
-    const matched =
-      patterns.length === 0 ? [] : [...(rows?.keys() ?? [])].filter((name) => patterns.some((one) => one.test(name)));
-    const late = [...new Set([...queues, ...matched])].filter((queue) => !first.has(queue) && needsDepth(rows, queue));
-    const second = await link.depths(late, signal);
+    const listedNames = [...(rows?.keys() ?? [])].filter((name) => patterns.some((one) => one.test(name)));
+    const doubtful = rows ? leftOut(rows, patterns) : [];
+    const asks = new Set([...queues, ...listedNames, ...doubtful]);
+    const late = [...asks].filter((queue) => !first.has(queue) && needsDepth(rows, queue));
+    const second = await link.depths(late, leftMs(), signal);
     for (const queue of early) if (!needsDepth(rows, queue)) unsure.delete(queue);
     for (const queue of late) unsure.add(queue);
     const depths = new Map([...first, ...second]);
     peaks.see(depths);
-    for (const queue of queues) if (rows?.get(queue)?.type === "stream") streams.add(queue);
-    const found = { vhost, board, askedAt, intervalMs, peaks, streams, listedAt: "rows" in listed ? listed.askedAt : askedAt };
+    for (const queue of queues) types.set(queue, rows?.get(queue)?.type ?? types.get(queue));
+    const there = doubtful.filter((queue) => !isMissing(depths.get(queue)));
+    if (rows) matched = new Set([...listedNames, ...there]);
+    const found = { vhost, board, askedAt, intervalMs, peaks, types, listedAt: "rows" in listed ? listed.askedAt : askedAt };
+    const blind = "problem" in listed ? listed.problem : off;
     return {
-      of: (queue) => numbersOf(queue, rows, depths.get(queue), found),
-      ...(rows ? { names: [...rows.keys()] } : { blind: "problem" in listed ? listed.problem : off }),
+      of: (queue) =>
+        rows ? numbersOf(queue, rows, depths.get(queue), found) : bareNumbersOf(queue, depths.get(queue), blind, found),
+      ...(rows ? { names: [...rows.keys(), ...there] } : { blind }),
       epoch,
     };
   };
 }
+
+const isMissing = (depth: Depth | Problem | undefined) => depth !== undefined && "kind" in depth && depth.kind === "missing";
 
 /** The most that was seen ready of a queue, lately: within the last statistics interval at least, and within two at most. */
 function createPeaks(intervalMs: number) {
@@ -108,12 +128,13 @@ function createPeaks(intervalMs: number) {
 function needsDepth(rows: ReadonlyMap<string, QueueRow> | undefined, queue: string): boolean {
   if (rows === undefined) return true;
   const row = rows.get(queue);
-  if (row === undefined || row.type === "stream" || bad.has(row.state)) return false;
+  if (row === undefined) return true;
+  if (row.type === "stream" || bad.has(row.state)) return false;
   return row.type !== "classic" || row.ready === undefined || row.unacked === undefined;
 }
 
 type Found = Readonly<{
-  streams: ReadonlySet<string>;
+  types: ReadonlyMap<string, string | undefined>;
   peaks: Pick<ReturnType<typeof createPeaks>, "of">;
   vhost: string;
   board: Board | undefined;
@@ -122,22 +143,38 @@ type Found = Readonly<{
   intervalMs: number;
 }>;
 
+/** By AMQP alone. A zero of a queue that may be a quorum queue is believed only where nobody else could tell it. */
+function bareNumbersOf(
+  queue: string,
+  depth: Depth | Problem | undefined,
+  blind: Problem,
+  { types, askedAt }: Found,
+): QueueNumbers | Problem {
+  const type = types.get(queue);
+  if (type === "stream")
+    return { kind: "missing", message: `of stream '${queue}' only the management API tells, which does not` };
+  if (depth === undefined || "kind" in depth) return depth ?? { kind: "internal", message: `queue ${queue} was not asked for` };
+  const isZero = depth.ready === 0 && depth.consumers === 0;
+  if (!isZero || type === "classic" || !awayKinds.has(blind.kind)) return { ...depth, sampledAt: askedAt };
+  const message = `AMQP calls queue '${queue}' empty, as it does a quorum queue without a leader, and the management API, which would tell, is away: ${blind.message}`;
+  return { kind: blind.kind, message };
+}
+
 function numbersOf(
   queue: string,
-  rows: ReadonlyMap<string, QueueRow> | undefined,
+  rows: ReadonlyMap<string, QueueRow>,
   depth: Depth | Problem | undefined,
   found: Found,
 ): QueueNumbers | Problem {
-  const { vhost, board, askedAt, listedAt, intervalMs, peaks, streams } = found;
-  if (rows === undefined) {
-    if (streams.has(queue))
-      return { kind: "missing", message: `of stream '${queue}' only the management API tells, which does not` };
-    if (depth === undefined || "kind" in depth) return depth ?? { kind: "internal", message: `queue ${queue} was not asked for` };
-    return { ...depth, sampledAt: askedAt };
-  }
+  const { vhost, board, askedAt, listedAt, intervalMs, peaks } = found;
   const row = rows.get(queue);
-  if (row === undefined) return { kind: "missing", message: `there is no queue '${queue}' in virtual host '${vhost}'` };
-  if (bad.has(row.state)) return { kind: "unreachable", message: `queue '${queue}' is ${row.state}` };
+  if (row === undefined) {
+    if (isMissing(depth)) return { kind: "missing", message: `there is no queue '${queue}' in virtual host '${vhost}'` };
+    if (depth !== undefined && "kind" in depth) return depth;
+    return { kind: "unreachable", message: `queue '${queue}' has no leader: too few of its nodes are up` };
+  }
+  if (bad.has(row.state))
+    return { kind: "unreachable", message: `queue '${queue}' is ${row.state}: its node is down, or too few of its nodes are up` };
   if (row.type === "stream") return streamNumbers(queue, board);
   if (row.type === "classic" && row.ready !== undefined && row.unacked !== undefined) {
     return withStatistics(queue, { ready: row.ready, unacked: row.unacked, sampledAt: listedAt }, board);

@@ -71,7 +71,7 @@ describe("the management API of RabbitMQ", { skip }, () => {
     await using management = await standIn(json(row({ state: "down" })));
     await using lab = await openLab(server, { management: { url: management.url } });
     const { kind, message } = await lab.problem({ queue: "mails" });
-    assert.deepEqual([kind, message], ["unreachable", "queue 'mails' is down"]);
+    assert.deepEqual([kind, message], ["unreachable", "queue 'mails' is down: its node is down, or too few of its nodes are up"]);
   });
 
   it("that sends us elsewhere is not followed: a login goes only where it was given for", async () => {

@@ -1,7 +1,13 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
 import { test } from "node:test";
+import { monotonicMs } from "../../src/brokers/clock.ts";
+import type { Reading } from "../../src/core/contract.ts";
 import { networkFaults } from "../faults/support/elsewhere.ts";
 import { queue, throughRabbit } from "../faults/support/rabbitmq.ts";
-import { skipWithoutRabbit } from "../support/rabbitmq.ts";
+import { skipWithoutRabbit, startRabbit } from "../support/rabbitmq.ts";
+import { openLab } from "../support/rabbitmq-lab.ts";
+import { rabbitClient } from "../support/rabbitmq-producer.ts";
 
 const skip = await skipWithoutRabbit();
 
@@ -51,3 +57,36 @@ test("RabbitMQ is silent, mute, stopped, killed and back without statistics: hel
     },
   ]),
 );
+
+test("RabbitMQ takes a job that lasts too long from its worker: it is nobody's, then waits, and is never lost sight of (row 20)", {
+  skip,
+}, async () => {
+  // Longer than statistics take to name who holds it, and looked at more often than once a minute.
+  await using server = await startRabbit({ config: ["consumer_timeout = 12000"], rabbit: "{channel_tick_interval,500}" });
+  await using lab = await openLab(server);
+  const tooLong = async (type: string) => {
+    const producer = await rabbitClient(server.url);
+    await producer.make(type, { arguments: { "x-queue-type": type } });
+    await producer.put(type, 1, { persistent: true });
+    const worker = await rabbitClient(server.url, `${type}-1`);
+    const channel = await worker.take(type, 1);
+    const heldAt = monotonicMs();
+    const closed = once(channel, "error") as Promise<[Error]>;
+    const seen = (what: string, fits: Parameters<typeof lab.reading>[2]) =>
+      lab.reading(`${type}: ${what}`, { queue: type }, (reading) => {
+        const isOld = reading.sampledAt < heldAt; // statistics of a time before it was there, and they say so
+        assert.ok(isOld || (reading.waiting ?? 1) + (reading.running ?? 1) >= 1, JSON.stringify(reading));
+        return fits(reading);
+      });
+    const isBusy = (reading: Reading) => reading.workers?.some(({ id, busy }) => id === `${type}-1` && busy > 0) === true;
+    await seen("its worker has it", isBusy);
+    await seen("it waits again", ({ waiting }) => waiting === 1);
+    assert.match(String(await closed), /PRECONDITION_FAILED - delivery acknowledgement on channel \d+ timed out/);
+    await seen("the worker is not called busy any more", (reading) => reading.running === 0 && !isBusy(reading));
+    await worker.take(type, 1);
+    await seen("whoever takes it again is", (reading) => reading.waiting === 0 && reading.running === 1 && isBusy(reading));
+    worker.destroy();
+    producer.destroy();
+  };
+  await Promise.all(["classic", "quorum"].map(tooLong));
+});

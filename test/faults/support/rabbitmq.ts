@@ -1,5 +1,6 @@
-import { startRabbit, type TestRabbit } from "../../support/rabbitmq.ts";
+import { startRabbit, startRabbitCluster, type TestRabbit } from "../../support/rabbitmq.ts";
 import { type RabbitClient, rabbitClient } from "../../support/rabbitmq-producer.ts";
+import type { RabbitSeries } from "../../support/rabbitmq-program.ts";
 import { type Fault, heldThroughAll } from "./elsewhere.ts";
 
 /** The queue in which jobs wait. */
@@ -8,10 +9,27 @@ export const queue = "backlog";
 /** Three jobs wait in a queue of a RabbitMQ, behind the proxy; its management API is not. */
 export async function throughRabbit(faultsOf: (server: TestRabbit, own: Own) => readonly Fault[]) {
   await using server = await startRabbit();
-  let client = await rabbitClient(server.url);
+  await through({ read: server, home: server, options: {} }, (own) => faultsOf(server, own));
+}
+
+/** The same in a cluster of three nodes, read from the first; the queue is at home on the last. */
+export async function throughCluster(
+  { series, type }: Readonly<{ series: RabbitSeries; type: string }>,
+  faultsOf: (nodes: readonly TestRabbit[], own: Own) => readonly Fault[],
+) {
+  await using cluster = await startRabbitCluster(3, { series });
+  const { nodes } = cluster;
+  const [read, , home] = nodes as readonly [TestRabbit, TestRabbit, TestRabbit];
+  await through({ read, home, options: { arguments: { "x-queue-type": type } } }, (own) => faultsOf(nodes, own));
+}
+
+type Places = Readonly<{ read: TestRabbit; home: TestRabbit; options: Readonly<Record<string, unknown>> }>;
+
+async function through({ read, home, options }: Places, faultsOf: (own: Own) => readonly Fault[]) {
+  let client = await rabbitClient(home.url);
   let waiting = 3;
   const fill = async () => {
-    await client.make(queue);
+    await client.make(queue, options);
     await client.put(queue, waiting, { persistent: true });
   };
   await fill();
@@ -20,18 +38,18 @@ export async function throughRabbit(faultsOf: (server: TestRabbit, own: Own) => 
     client: () => client,
     async again() {
       client.destroy();
-      client = await rabbitClient(server.url);
+      client = await rabbitClient(home.url);
     },
   };
   try {
     await heldThroughAll({
       source: {
-        port: () => server.port,
-        spec: (port) => ({ rabbitmq: { url: `amqp://127.0.0.1:${port}`, management: { url: server.managementUrl } } }),
+        port: () => read.port,
+        spec: (port) => ({ rabbitmq: { url: `amqp://127.0.0.1:${port}`, management: { url: read.managementUrl } } }),
         waiting: () => waiting,
       },
       trigger: { rabbitmq: { queue } },
-      faults: faultsOf(server, own),
+      faults: faultsOf(own),
       async shorten() {
         await own.again();
         const channel = await client.model.createChannel();
