@@ -23,7 +23,7 @@ export function takeOver(options: AdoptOptions): TakenOver {
 
 /**
  * The workers of an earlier worktide that still live: those that the state file names and whose start time is the same, and those
- * that only their environment gives away, because the earlier one was killed between starting them and writing it down, or because
+ * that only their environment or their log gives away, because the earlier one was killed between starting them and writing it down, or because
  * the file is lost. Of the latter only those count that write to our log files, or that the file said would be started: another
  * worktide may have a pool of the same name.
  */
@@ -31,7 +31,7 @@ function adopt({ pool, state, boot, logDir, now }: AdoptOptions): readonly Proce
   const records = state !== undefined && state.boot === boot ? state.members : [];
   const named = records.flatMap((record) => fromRecord(record, now) ?? []);
   const taken = new Set(named.map((worker) => worker.id));
-  const found = findWorkers(pool)
+  const found = findWorkers(pool, logDir)
     .filter(
       (row) => !taken.has(row.id) && (records.some(({ id, pid }) => id === row.id && pid === undefined) || writesTo(row, logDir)),
     )
@@ -61,10 +61,10 @@ function adopt({ pool, state, boot, logDir, now }: AdoptOptions): readonly Proce
 }
 
 function fromRecord(record: MemberRecord, now: number): ProcessWorker | undefined {
-  const { pid, start, id } = record;
+  const { pid, start } = record;
   if (pid === undefined || start === undefined) return undefined;
   if (isSame(pid, start)) return adopted({ ...record, pid, start }, now);
-  if (!groupLivesWithoutLeader(pid, id)) return undefined;
+  if (!groupLivesWithoutLeader(pid, record)) return undefined;
   return { ...adopted({ ...record, pid, start }, now), leaving: true, ended: "ended while worktide was away" };
 }
 

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
+import { join } from "node:path";
 
 /**
  * One process as the system sees it. A pid alone is no identity, the system uses it again; a pid with its start time is.
@@ -7,7 +8,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
  */
 export type ProcessRow = Readonly<{ pid: number; group: number; start: string; dead: boolean }>;
 
-/** A worker that runs and that this pool once started, found by its environment. */
+/** A worker that runs and that this pool once started, found by its environment or by the log that it writes to. */
 export type FoundWorker = ProcessRow & Readonly<{ id: string; stdout?: string }>;
 
 const ID_VARIABLE = "WORKTIDE_WORKER_ID=";
@@ -38,9 +39,9 @@ export function isSame(pid: number, start: string): boolean {
 /**
  * Does any process of the group live on, its leader apart? To be asked only after the leader is gone. The system keeps a group's
  * number from being used again while the group has members, so a process that has it as its pid now is a stranger.
- * With `id` only processes that carry that worker id count: after a time in which nobody looked, the group may be another's.
+ * With `worker` only its own processes count: after a time in which nobody looked, the group may be another's.
  */
-export function groupLivesWithoutLeader(group: number, id?: string): boolean {
+export function groupLivesWithoutLeader(group: number, worker?: Readonly<{ id: string; log?: string | undefined }>): boolean {
   try {
     process.kill(-group, 0);
   } catch (cause) {
@@ -48,25 +49,65 @@ export function groupLivesWithoutLeader(group: number, id?: string): boolean {
   }
   const rows = processes().filter((row) => row.group === group && !row.dead);
   if (rows.length === 0 || rows.some((row) => row.pid === group)) return false;
-  return id === undefined || rows.some((row) => environmentOf(row.pid).includes(`${ID_VARIABLE}${id}`));
+  return worker === undefined || rows.some(({ pid }) => belongsTo(pid, worker));
+}
+
+function belongsTo(pid: number, { id, log }: Readonly<{ id: string; log?: string | undefined }>): boolean {
+  const variables = environmentOf(pid);
+  if (variables.includes(`${ID_VARIABLE}${id}`)) return true;
+  const file = log === undefined ? undefined : realPath(log);
+  return file !== undefined && isOverwritten(variables) && outputOf(pid) === file;
 }
 
 /**
- * Workers of this pool that run, known by their environment: what a state file that was lost, or not yet written, does not
- * tell. Only leaders of a group count: a worker's own children inherit its environment. Linux only; nothing elsewhere.
+ * Workers of this pool that run: what a state file that was lost, or not yet written, does not tell. They are known by their
+ * environment; where that is overwritten with a title (setproctitle, as in Airflow's workers), by the log file in `logDir`
+ * that nobody but the worker of that name was ever given. Only leaders of a group count: a worker's own children inherit
+ * both. Linux only; nothing elsewhere.
  */
-export function findWorkers(pool: string): readonly FoundWorker[] {
+export function findWorkers(pool: string, logDir?: string): readonly FoundWorker[] {
   if (!hasProc) return [];
+  const logs = logDir === undefined ? undefined : realPath(logDir);
   return allPids().flatMap((pid) => {
     const variables = environmentOf(pid);
-    if (!variables.includes(`WORKTIDE_POOL=${pool}`)) return [];
-    const id = variables.find((variable) => variable.startsWith(ID_VARIABLE))?.slice(ID_VARIABLE.length);
+    const id = idIn(variables, pool) ?? (logs !== undefined && isOverwritten(variables) ? idOfLog(pid, logs, pool) : undefined);
     if (id === undefined) return [];
     const row = readProc(String(pid));
     if (row === undefined || row.dead || row.group !== pid) return [];
     const stdout = linkOf(`/proc/${pid}/fd/1`);
     return [{ ...row, id, ...(stdout === undefined ? {} : { stdout }) }];
   });
+}
+
+function idIn(variables: readonly string[], pool: string): string | undefined {
+  if (!variables.includes(`WORKTIDE_POOL=${pool}`)) return undefined;
+  return variables.find((variable) => variable.startsWith(ID_VARIABLE))?.slice(ID_VARIABLE.length);
+}
+
+/** Whoever still has an environment, and is not named in it, is a stranger. The end of a long title may stand before the first 0. */
+const isOverwritten = (variables: readonly string[]) => variables.slice(1).every((variable) => variable === "");
+
+/** A worker is started with nothing to read, and with its log for all that it says: a stranger who only writes there is none. */
+function idOfLog(pid: number, logs: string, pool: string): string | undefined {
+  const output = outputOf(pid);
+  if (output === undefined || linkOf(`/proc/${pid}/fd/0`) !== "/dev/null" || !output.startsWith(join(logs, `${pool}-`)))
+    return undefined;
+  const id = output.slice(join(logs, "/").length).replace(/\.log$/, "");
+  return output === join(logs, `${id}.log`) && /^-\d+-[0-9a-f]{4}$/.test(id.slice(pool.length)) ? id : undefined;
+}
+
+/** The file that both its stdout and its stderr go to. */
+function outputOf(pid: number): string | undefined {
+  const stdout = linkOf(`/proc/${pid}/fd/1`);
+  return stdout === linkOf(`/proc/${pid}/fd/2`) ? stdout : undefined;
+}
+
+function realPath(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function allPids(): readonly number[] {

@@ -1,19 +1,25 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import type { Pool } from "../../src/core/spec.ts";
 import { bootId, isSame, processes } from "../../src/targets/process-identity.ts";
+import type { PoolState } from "../../src/targets/process-state.ts";
 import { clock, createRig, fixture, signal, temporaryFolder, until } from "./rig.ts";
 
 const onLinux = process.platform === "linux" ? false : "finds them by /proc/PID/environ";
+const withoutPython = spawnSync("python3", ["--version"]).error && "python3 is not installed";
 
 /** A supervisor that started `size` workers, told `leaving` of them to stop, and was killed with SIGKILL. */
-async function killedSupervisor(script: string, size: number, leaving = 0): Promise<{ stateDir: string; left: Pool }> {
+async function killedSupervisor(
+  script: string,
+  size: number,
+  leaving = 0,
+  command: readonly string[] = [process.execPath, fixture(script)],
+): Promise<{ stateDir: string; left: Pool }> {
   const stateDir = temporaryFolder();
-  const command = [process.execPath, fixture(script)];
   const spec = { command, cwd: stateDir, env: {}, stopSignal: "SIGTERM", stopGraceMs: 60_000, logs: "Prefix" };
   const given = JSON.stringify({ name: "mails", spec, protect: "busy", stateDir });
   const supervisor = spawn(process.execPath, [fixture("supervisor.ts"), given, String(size), String(leaving)], {
@@ -35,6 +41,20 @@ function stranger(t: TestContext): ChildProcess & { pid: number } {
   const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore", detached: true });
   t.after(() => child.kill("SIGKILL"));
   return child as ChildProcess & { pid: number };
+}
+
+/** One that is none of ours either, but writes to these files. */
+function outsider(
+  t: TestContext,
+  script: string,
+  [out, err]: readonly [string, string],
+  { args = [], ...options }: SpawnOptions & { args?: readonly string[] } = {},
+): void {
+  const [stdout, stderr] = [openSync(out, "a"), openSync(err, "a")];
+  const stdio: StdioOptions = ["ignore", stdout, stderr];
+  const child = spawn("python3", [fixture(script), ...args], { stdio, detached: true, ...options });
+  for (const fd of [stdout, stderr]) closeSync(fd);
+  t.after(() => child.kill("SIGKILL"));
 }
 
 describe("after worktide was killed", () => {
@@ -98,6 +118,42 @@ describe("after worktide was killed", () => {
     rmSync(file);
     const next = await createRig(t, { script: "worker.mjs", stateDir });
     assert.equal(next.target.pool().existing, 3);
+  });
+
+  it("those that overwrote their environment with a title are found by their logs", {
+    skip: onLinux || withoutPython,
+  }, async (t) => {
+    const script = "titled.py";
+    const command = ["python3", fixture(script)];
+    const { stateDir, left } = await killedSupervisor(script, 2, 0, command);
+    const ids = left.members?.map(({ id }) => id).toSorted() ?? [];
+    const logOf = (id: string) => join(stateDir, "logs", `${id}.log`);
+    await until("their environment is gone", () => ids.every((id) => readFileSync(logOf(id), "utf8").includes("titled")));
+    rmSync(join(stateDir, "pools", "mails.json"));
+    const [spare, notes] = [logOf("mails-7-abcd"), logOf("notes")];
+    outsider(t, script, [spare, spare], { args: ["--plain"] });
+    outsider(t, script, [spare, spare], { detached: false });
+    outsider(t, script, [spare, notes]);
+    outsider(t, script, [notes, notes]);
+    const told = () => `${readFileSync(spare)}${readFileSync(notes)}`.match(/up|titled/g)?.length;
+    await until("all four are up, and three have overwritten theirs", () => told() === 7);
+    const rig = await createRig(t, { script, stateDir, spec: { command } });
+    assert.deepEqual(rig.staying().toSorted(), ids, "no stranger, whatever it writes to");
+    for (const id of ids) assert.equal(rig.logOf(id).match(/^up/gm)?.length, 1);
+  });
+
+  it("a child of one that did is waited for when its parent has ended", { skip: onLinux || withoutPython }, async (t) => {
+    const script = "titled.py";
+    const { stateDir } = await killedSupervisor(script, 1, 0, ["python3", fixture(script), "--child"]);
+    const { members } = JSON.parse(readFileSync(join(stateDir, "pools", "mails.json"), "utf8")) as PoolState;
+    const [{ pid = 0, log = "" } = {}] = members;
+    await until("its environment is gone", () => readFileSync(log, "utf8").includes("titled"));
+    process.kill(pid, "SIGTERM");
+    await until("the parent has ended", () => processes([pid]).every(({ dead }) => dead));
+    const rig = await createRig(t, { script, stateDir, spec: { command: ["python3", fixture(script)] } });
+    assert.deepEqual([rig.target.pool().existing, rig.target.pool().leaving], [0, 1]);
+    process.kill(-pid, "SIGKILL");
+    await until("its end is seen", () => rig.target.pool().leaving === 0);
   });
 });
 
