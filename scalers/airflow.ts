@@ -44,6 +44,12 @@ export const airflow: Scaler<Query, SqlReader> = {
   everyMs: 2000,
   sight: ({ count }) => ({ running: true, workers: count === "Tasks" }),
 
+  /** Celery's queue holds what Airflow has queued, and its workers what Airflow has running or queued. */
+  covers: ({ count, queues }, type, other) =>
+    count === "Tasks" &&
+    type === "celery" &&
+    (other as { queues: readonly string[] }).queues.every((queue) => queues.includes(queue)),
+
   async read(client, queries, signal) {
     const texts = queries.map(({ count }) => (count === "Tasks" ? tasksOf(client, shapeOf(client)) : triggersOf(client)));
     const answers = await client.ask(texts, signal);

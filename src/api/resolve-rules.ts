@@ -22,6 +22,8 @@ export type Trigger = Readonly<{
   query: unknown;
   connection: ConnectionRef;
   intervalMs: number;
+  /** Another trigger of the pool that counts the same jobs too: see {@link AnyScaler.covers}. */
+  countedBy?: string;
 }>;
 
 export type Known = Readonly<{ scalers: readonly AnyScaler[]; brokers: readonly AnyBroker[] }>;

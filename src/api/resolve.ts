@@ -46,7 +46,7 @@ export type QueueConnection = Readonly<{
 export function resolveWorker(document: ScaledWorkerDocument, known: Known, folder: string): ScaledWorker {
   const { metadata, spec } = document;
   const { name, namespace } = metadata;
-  const triggers = spec.triggers.map((trigger) => resolveTrigger(trigger, known, namespace));
+  const triggers = once(spec.triggers.map((trigger) => resolveTrigger(trigger, known, namespace)));
   const pauses = pausesOf(document);
   const rules = rulesOf(spec, triggers, joined(pauses));
   const target = resolveTarget(spec.target, folder);
@@ -54,6 +54,14 @@ export function resolveWorker(document: ScaledWorkerDocument, known: Known, fold
   const named = triggers.map(({ scaler, ...rest }) => ({ ...rest, scaler: scaler.type }));
   const digest = digestOf({ rules, triggers: named, target, onDelete, pauses });
   return { namespace, name, key: `${namespace}/${name}`, generation: 1, digest, rules, triggers, target, onDelete, pauses };
+}
+
+/** Says of each trigger which other one counts its jobs as well. */
+function once(triggers: readonly Trigger[]): readonly Trigger[] {
+  return triggers.map((trigger) => {
+    const by = triggers.find(({ scaler, query }) => scaler.covers?.(query, trigger.scaler.type, trigger.query));
+    return by === undefined ? trigger : { ...trigger, countedBy: by.name };
+  });
 }
 
 /** The worker without the pauses that are over at this moment of the wall clock, ms since 1970; the same one where none is. */

@@ -27,10 +27,11 @@ export function statusText(workers: readonly WorkerSnapshot[], now: number): str
   return table(["NAME", "WORKERS", "WANTED", "MAX", "BUSY", "WAITING", "READY", "REASON", "CHANGED"], rows);
 }
 
-/** Jobs that wait in all triggers; undefined while one is not known: its last reading is no news. Schedules have none. */
+/** Jobs that wait in all triggers, those that two of them see once; undefined while one is not known: its last reading is no news. Schedules have none. */
 function waitingOf({ triggers }: WorkerSnapshot): number | undefined {
   const isKnown = triggers.length > 0 && triggers.every(({ state, problem }) => state === "known" && problem === undefined);
-  return isKnown ? triggers.reduce((sum, { waiting = 0 }) => sum + waiting, 0) : undefined;
+  const told = triggers.filter(({ countedBy }) => countedBy === undefined);
+  return isKnown ? told.reduce((sum, { waiting = 0 }) => sum + waiting, 0) : undefined;
 }
 
 function count(value: number | undefined): string {

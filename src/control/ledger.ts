@@ -106,7 +106,9 @@ export function createLedger({ controller, series, now, wallClock }: LedgerHouse
       series.add(worker.key, {
         t: wallClock(),
         waiting: readings.every((reading) => reading?.waiting !== undefined || reading?.wants !== undefined)
-          ? readings.reduce((sum, reading) => sum + (reading?.waiting ?? 0) + (reading?.dueSoon ?? 0), 0)
+          ? readings
+              .filter((_, index) => worker.triggers[index]?.countedBy === undefined)
+              .reduce((sum, reading) => sum + (reading?.waiting ?? 0) + (reading?.dueSoon ?? 0), 0)
           : null,
         oldestMs: ages.length === 0 ? null : Math.max(...ages),
         wanted: pool?.wanted ?? null,

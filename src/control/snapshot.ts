@@ -76,6 +76,7 @@ function triggerSnapshot({ worker, loop }: Managed, index: number, observation: 
     name: trigger.name,
     type: trigger.scaler.type,
     connection: sourceText(trigger.connection),
+    ...known("countedBy", trigger.countedBy),
     goal: view?.goal ?? "",
     state: view?.state ?? "unknown",
     active: view?.active ?? false,

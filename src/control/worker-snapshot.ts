@@ -9,6 +9,8 @@ export type TriggerSnapshot = Readonly<{
   /** The scaler's type. */
   type: string;
   connection: string;
+  /** Another trigger that counts the same jobs: sums over a pool leave this one out. */
+  countedBy?: string;
   /** "start within 30 s". */
   goal: string;
   state: "known" | "stale" | "unknown";

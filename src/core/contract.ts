@@ -161,6 +161,8 @@ export interface Scaler<Query, Client> {
   readonly wants?: true;
   /** What this query lets us see. */
   sight(query: Query): Sight;
+  /** Whether the jobs of another trigger of the same pool are among those that this one counts: people are told of them once. */
+  covers?(query: Query, type: string, other: unknown): boolean;
   /**
    * One batch for all queries of this connection; results in the same order, a failure of one query is data.
    * Throws {@link BrokerError} (or anything) when the connection failed as a whole.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { describe, it } from "node:test";
+import { describe, it, test } from "node:test";
 import { scalers } from "../../scalers/index.ts";
 import { brokersOf, inherentBroker } from "../../src/api/brokers-of.ts";
 import { defineApi } from "../../src/api/define.ts";
@@ -70,4 +70,16 @@ describe("an example", () => {
   it("is there for every scaler", () => {
     for (const { type } of scalers) assert.ok(pieces.some(({ text }) => text.includes(`\n      ${type}:`)));
   });
+});
+
+test("Of Airflow with Celery both triggers see the same jobs, where they are of the same queues", () => {
+  const { text = "" } = texts.find(({ file }) => file === "examples/airflow-celery/worktide.yaml") ?? {};
+  const countedBy = (text: string) => {
+    const { workers } = parseDocuments(text, { file: "worktide.yaml", api });
+    return workers.flatMap(({ triggers }) => triggers.map((trigger) => trigger.countedBy));
+  };
+  assert.deepEqual(countedBy(text), [undefined, "tasks"]);
+  const other = text.replace("celery: { queues: [default]", "celery: { queues: [default, mails]");
+  assert.notEqual(other, text);
+  assert.deepEqual(countedBy(other), [undefined, undefined]);
 });

@@ -175,6 +175,13 @@ describe("the text of status", () => {
 mails       5        5       20   4     430        True   WorkWaiting       12 s
 shop/mails  5        5       20   4     <unknown>  False  QueueUnreachable  12 s`,
     );
+    const [first] = mails.triggers;
+    assert.ok(first);
+    const second = { ...first, name: "heartbeats", waiting: 420 };
+    const waiting = (...triggers: WorkerSnapshot["triggers"]) =>
+      statusText([{ ...mails, triggers }], now).match(/ 4 +(\d+) /)?.[1];
+    assert.equal(waiting(first, second), "850", "two queues");
+    assert.equal(waiting(first, { ...second, countedBy: "mails" }), "430", "one queue, seen twice");
     assert.equal(statusText([], now), "There are no ScaledWorkers.");
     assert.deepEqual([healthy(mails), healthy(failing)], [true, false]);
   });

@@ -14,7 +14,9 @@ const isFresh = ({ state, problem }) => state === "known" && problem === undefin
 /** Every trigger is known: only then are sums over them. */
 export const isKnown = ({ triggers }) => triggers.length > 0 && triggers.every(isFresh);
 
-const sumOf = (triggers, field) => triggers.reduce((sum, trigger) => sum + (trigger[field] ?? 0), 0);
+/** Jobs that two triggers see count once. */
+const sumOf = (triggers, field) =>
+  triggers.filter(({ countedBy }) => countedBy === undefined).reduce((sum, trigger) => sum + (trigger[field] ?? 0), 0);
 
 /** Jobs that wait in all triggers; undefined while one is not known. Not knowing is not zero. */
 export const waitingOf = (worker) => (isKnown(worker) ? sumOf(worker.triggers, "waiting") : undefined);
