@@ -64,7 +64,7 @@ async function prepare(): Promise<void> {
   await findPackaging();
   await findPostgres();
   await findMaria();
-  if (slow) await findAirflow();
+  if (slow) for (const major of [3, 2] as const) await findAirflow(major);
 }
 
 if (everything) await prepare();

@@ -9,34 +9,47 @@ import { cacheFolder } from "../../src/services/python.ts";
 import { waitFor } from "./wait.ts";
 
 const run = promisify(execFile);
-const release = "3.3.2";
-/** Celery 5.6 took away what the provider imports (seen with 3.26.0). */
-const requirements = [
-  `apache-airflow==${release}`,
-  "apache-airflow-providers-celery==3.26.0",
-  "apache-airflow-providers-postgres==7.1.1",
-  "celery[redis]==5.5.3",
-  "asyncpg==0.32.0",
-  "psycopg2-binary==2.9.13",
-];
+
+/** One Airflow: its version, what is installed with it, the name of its venv, and what Python must then find. */
+type Edition = Readonly<{ release: string; more: readonly string[]; venv: string; imports: string }>;
+
+const editions = {
+  /** Celery 5.6 took away what the provider imports (seen with 3.26.0). */
+  3: {
+    release: "3.3.2",
+    more: [
+      "apache-airflow-providers-celery==3.26.0",
+      "apache-airflow-providers-postgres==7.1.1",
+      "celery[redis]==5.5.3",
+      "asyncpg==0.32.0",
+      "psycopg2-binary==2.9.13",
+    ],
+    venv: "airflow-3.3.2-celery-5.5.3",
+    imports: "airflow, airflow.providers.celery, celery, psycopg2, redis",
+  },
+  /** For its tables only: no workers. */
+  2: { release: "2.11.2", more: ["psycopg2-binary==2.9.13"], venv: "airflow-2.11.2", imports: "airflow.models, psycopg2" },
+} as const satisfies Readonly<Record<number, Edition>>;
 
 /** The folder of `airflow` and its `python`; or why there is none. */
 export type FoundAirflow = Readonly<{ bin: string } | { missing: string }>;
-let found: Promise<FoundAirflow> | undefined;
+const found = new Map<keyof typeof editions, Promise<FoundAirflow>>();
 
-/** Airflow with Celery and PostgreSQL, in a venv in the cache folder, made at the first use. Never throws. */
-export function findAirflow(): Promise<FoundAirflow> {
-  found ??= find();
-  return found;
+/** Airflow (3: with Celery) for PostgreSQL, in a venv in the cache folder, made at the first use. Never throws. */
+export function findAirflow(major: keyof typeof editions = 3): Promise<FoundAirflow> {
+  const known = found.get(major) ?? find(editions[major]);
+  found.set(major, known);
+  return known;
 }
 
-async function find(): Promise<FoundAirflow> {
-  const venv = join(cacheFolder(process.env), `airflow-${release}-celery-5.5.3`);
+async function find({ release, more, venv: name, imports }: Edition): Promise<FoundAirflow> {
+  const venv = join(cacheFolder(process.env), name);
   const bin = join(venv, "bin");
+  const works = (bin: string) => canImport(bin, imports);
   if (await works(bin)) return { bin };
   try {
     console.error(`installing Airflow ${release} into ${venv} (once, one to three minutes)`);
-    await make(venv);
+    await make(venv, [`apache-airflow==${release}`, ...more]);
     return (await works(bin)) ? { bin } : { missing: `Airflow ${release} does not run with this Python` };
   } catch (error) {
     // Another run may have finished the same venv in the meantime.
@@ -45,14 +58,14 @@ async function find(): Promise<FoundAirflow> {
   }
 }
 
-const works = (bin: string) =>
-  run(join(bin, "python"), ["-c", "import airflow, airflow.providers.celery, celery, psycopg2, redis"]).then(
+const canImport = (bin: string, modules: string) =>
+  run(join(bin, "python"), ["-c", `import ${modules}`]).then(
     () => true,
     () => false,
   );
 
 /** In a folder of its own first, so that an interrupted run leaves no half of a venv under the final name. */
-async function make(venv: string): Promise<void> {
+async function make(venv: string, requirements: readonly string[]): Promise<void> {
   const fresh = `${venv}.${process.pid}`;
   try {
     await mkdir(dirname(venv), { recursive: true });
