@@ -2,7 +2,12 @@ import { fileURLToPath } from "node:url";
 import { createClient } from "@redis/client";
 import { Queue } from "bullmq";
 import type { AnyBroker, AnyScaler } from "../src/core/contract.ts";
+import { freePort } from "../src/services/free-port.ts";
+import { airflowTables } from "../test/support/airflow-tables.ts";
 import { startScaler } from "../test/support/external-scaler.ts";
+import { skipWithoutMaria, startMaria } from "../test/support/mariadb.ts";
+import { startMonitoring } from "../test/support/monitoring.ts";
+import { skipWithoutPostgres, startPostgres } from "../test/support/postgresql.ts";
 import { skipWithoutRabbit, startRabbit } from "../test/support/rabbitmq.ts";
 import { rabbitClient } from "../test/support/rabbitmq-producer.ts";
 import { startScraped } from "../test/support/scraped.ts";
@@ -19,6 +24,8 @@ export type FreshSource = Readonly<{
   query: unknown;
   /** Puts one job in; resolves when the service has it. */
   publish(): Promise<unknown>;
+  /** No more jobs than these: where each takes a minute. */
+  most?: number;
 }>;
 
 /** Samples come so often to Prometheus. */
@@ -26,7 +33,10 @@ export const scrapeMs = 5000;
 
 /** Starts every service; what it opens goes with `undo`. */
 export async function startSources(undo: AsyncDisposableStack, say: (line: string) => void): Promise<readonly FreshSource[]> {
-  const all = await Promise.all([ofRedis(undo), ofRabbit(undo, say), ofExternal(undo), ofHttp(undo), ofPrometheus(undo)]);
+  const all = await Promise.all([
+    ...[ofRedis(undo), ofRabbit(undo, say), ofPostgres(undo, say), ofMaria(undo, say), ofPubSub(undo)],
+    ...[ofExternal(undo), ofHttp(undo), ofPrometheus(undo)],
+  ]);
   return all.flat();
 }
 
@@ -76,6 +86,67 @@ async function ofRabbit(undo: AsyncDisposableStack, say: (line: string) => void)
     { ...on, title: "rabbitmq, classic", scaler: "rabbitmq", query: { queue: "classic" }, publish: put("classic") },
     { ...on, title: "rabbitmq, quorum", scaler: "rabbitmq", query: { queue: "quorum" }, publish: put("quorum") },
     { ...on, title: "celery on RabbitMQ", scaler: "celery", query: { queues: ["celery"] }, publish: put("celery") },
+  ];
+}
+
+const table = "CREATE TABLE jobs (queue varchar(40))";
+const counted = (queue: string) => ({ query: `SELECT count(*) AS waiting FROM jobs WHERE queue = '${queue}'` });
+const inserted = (queue: string) => `INSERT INTO jobs (queue) VALUES ('${queue}')`;
+
+async function ofPostgres(undo: AsyncDisposableStack, say: (line: string) => void): Promise<readonly FreshSource[]> {
+  const missing = await skipWithoutPostgres();
+  if (missing !== false) {
+    say(missing);
+    return [];
+  }
+  const server = undo.use(await startPostgres());
+  await server.sql(table);
+  const airflow = await airflowTables(server, "3");
+  const url = server.url.replace("worktide@", `worktide:${encodeURIComponent(server.password)}@`);
+  const on = { broker: "postgresql", settings: { url } } as const;
+  const told = () => server.sql(inserted("told"), "NOTIFY jobs");
+  return [
+    { ...on, title: "postgresql", scaler: "postgresql", query: counted("polled"), publish: () => server.sql(inserted("polled")) },
+    {
+      ...on,
+      title: "postgresql, with NOTIFY",
+      scaler: "postgresql",
+      query: { ...counted("told"), listen: "jobs" },
+      publish: told,
+    },
+    { ...on, title: "airflow on PostgreSQL", scaler: "airflow", query: {}, publish: () => airflow.add({ state: "queued" }) },
+  ];
+}
+
+async function ofMaria(undo: AsyncDisposableStack, say: (line: string) => void): Promise<readonly FreshSource[]> {
+  const missing = await skipWithoutMaria();
+  if (missing !== false) {
+    say(missing);
+    return [];
+  }
+  const server = undo.use(await startMaria());
+  await server.sql(table);
+  const url = server.url.replace("worktide@", `worktide:${encodeURIComponent(server.password)}@`);
+  const publish = () => server.sql(inserted("jobs"));
+  return [{ title: "mysql (MariaDB)", scaler: "mysql", broker: "mysql", settings: { url }, query: counted("jobs"), publish }];
+}
+
+/** It counts from when Cloud Monitoring shows it: how late that is, only Google can tell. */
+async function ofPubSub(undo: AsyncDisposableStack): Promise<readonly FreshSource[]> {
+  const monitoring = undo.use(await startMonitoring());
+  const settings = { project: "worktide-bench", emulator: `127.0.0.1:${await freePort()}` };
+  let undelivered = 0;
+  monitoring.count("jobs", { undelivered });
+  return [
+    {
+      title: "gcpPubSub, once Cloud Monitoring shows it",
+      scaler: "gcpPubSub",
+      broker: "gcpPubSub",
+      settings: { ...settings, monitoringEmulator: `127.0.0.1:${monitoring.port}` },
+      query: { subscription: "jobs" },
+      publish: async () => monitoring.count("jobs", { undelivered: ++undelivered }),
+      most: 4,
+    },
   ];
 }
 
