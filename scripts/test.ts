@@ -7,6 +7,7 @@ import { spec } from "node:test/reporters";
 import { findRedis } from "../src/services/find-redis.ts";
 import { findPython } from "../src/services/python.ts";
 import { findAirflow } from "../test/support/airflow.ts";
+import { findGrpcPython } from "../test/support/grpc-python.ts";
 import { findMaria } from "../test/support/mariadb.ts";
 import { findPackaging } from "../test/support/packaging.ts";
 import { findPostgres } from "../test/support/postgresql-program.ts";
@@ -64,7 +65,10 @@ async function prepare(): Promise<void> {
   await findPackaging();
   await findPostgres();
   await findMaria();
-  if (slow) for (const major of [3, 2] as const) await findAirflow(major);
+  if (!slow) return;
+  await findAirflow(3);
+  await findAirflow(2);
+  await findGrpcPython();
 }
 
 if (everything) await prepare();
