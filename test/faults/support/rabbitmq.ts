@@ -20,12 +20,20 @@ export async function throughCluster(
   await using cluster = await startRabbitCluster(3, { series });
   const { nodes } = cluster;
   const [read, , home] = nodes as readonly [TestRabbit, TestRabbit, TestRabbit];
-  await through({ read, home, options: { arguments: { "x-queue-type": type } } }, (own) => faultsOf(nodes, own));
+  await through({ read, home, options: { arguments: { "x-queue-type": type } }, tellsAtOnce: type === "classic" }, (own) =>
+    faultsOf(nodes, own),
+  );
 }
 
-type Places = Readonly<{ read: TestRabbit; home: TestRabbit; options: Readonly<Record<string, unknown>> }>;
+type Places = Readonly<{
+  read: TestRabbit;
+  home: TestRabbit;
+  options: Readonly<Record<string, unknown>>;
+  /** What was just taken from a quorum queue counts as in hand for some seconds. */
+  tellsAtOnce?: boolean;
+}>;
 
-async function through({ read, home, options }: Places, faultsOf: (own: Own) => readonly Fault[]) {
+async function through({ read, home, options, tellsAtOnce = true }: Places, faultsOf: (own: Own) => readonly Fault[]) {
   let client = await rabbitClient(home.url);
   let waiting = 3;
   const fill = async () => {
@@ -41,6 +49,13 @@ async function through({ read, home, options }: Places, faultsOf: (own: Own) => 
       client = await rabbitClient(home.url);
     },
   };
+  const shorten = async () => {
+    await own.again();
+    const channel = await client.model.createChannel();
+    waiting = 1; // from now on, not from when there was a connection to take them by
+    for (let taken = 0; taken < 2; taken++) await channel.get(queue, { noAck: true });
+    await channel.close();
+  };
   try {
     await heldThroughAll({
       source: {
@@ -50,13 +65,7 @@ async function through({ read, home, options }: Places, faultsOf: (own: Own) => 
       },
       trigger: { rabbitmq: { queue } },
       faults: faultsOf(own),
-      async shorten() {
-        await own.again();
-        const channel = await client.model.createChannel();
-        waiting = 1; // from now on, not from when there was a connection to take them by
-        for (let taken = 0; taken < 2; taken++) await channel.get(queue, { noAck: true });
-        await channel.close();
-      },
+      ...(tellsAtOnce && { shorten }),
     });
   } finally {
     client.destroy();
