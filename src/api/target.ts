@@ -34,7 +34,8 @@ const process = z.strictObject({
     .describe(
       "Output of the processes. `Prefix`: on ours, each line with the name in front, without the secrets that Worktide knows and " +
         "without control characters, cut at 16 KiB. `File`: one file each. `Discard`: nowhere. The files (of `Prefix` too) " +
-        "are in the state folder, `pools/…/logs`, as the worker wrote them, for nobody but you to read (0600). Example: `File`.",
+        "are in the state folder, `pools/…/logs`, as the worker wrote them, for nobody but you to read (0600); by them a worker is found " +
+        "again that overwrites its environment with a title (Airflow's), should the state be lost. Example: `File`.",
     ),
 });
 
