@@ -85,7 +85,7 @@ export function demandOf(input: Input): Demand {
 
 type Sized = Readonly<{ exact: number; whole: number; rates?: Rates }>;
 
-function sized(goal: Goal, { reading, rates, concurrency, begun = 0 }: Input): Sized {
+function sized(goal: Goal, { reading, rates, current, concurrency, begun = 0 }: Input): Sized {
   const waiting = backlog(reading);
   switch (goal.kind) {
     case "wants":
@@ -102,7 +102,8 @@ function sized(goal: Goal, { reading, rates, concurrency, begun = 0 }: Input): S
       const S = found.serviceMs;
       const share = goal.kind === "startWithin" ? S / (S + goal.ms) : Math.min(1, S / goal.ms);
       const slots = found.perMs * S + waiting * share;
-      const jobs = reading.running === undefined ? slots : waiting + reading.running;
+      // No more than the workers that are there can have in hand: jobs that arrive now and then alone start none.
+      const jobs = waiting + (reading.running ?? current * concurrency);
       const exact = Math.min(slots, jobs) / concurrency;
       return { exact, whole: wholeOf(exact), rates: found };
     }

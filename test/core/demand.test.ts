@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import type { Reading } from "../../src/core/contract.ts";
 import { decide } from "../../src/core/decide.ts";
 import type { Goal } from "../../src/core/spec.ts";
-import { free, pool, rules, seen, situation, trigger } from "./situation.ts";
+import { free, noon, pool, reading, rules, seen, situation, trigger } from "./situation.ts";
 
 const each = (jobs: number): Goal => ({ kind: "waitingPerReplica", jobs });
 const all = (jobs: number): Goal => ({ kind: "jobsPerReplica", jobs });
@@ -43,6 +43,17 @@ describe("demand of one trigger", () => {
   for (const [name, to, goal, reading, concurrency] of tables) {
     test(name, () => assert.equal(wanted(goal, reading, concurrency), to));
   }
+
+  test("arrivals alone start no worker where nothing waits and nobody knows what runs", () => {
+    const { running: _, ...rest } = reading({ waiting: 0 });
+    const often = rules({ triggers: [trigger({ goal: start(5000, 2500, 2) })] });
+    const sized = (present: number, waiting: number) => {
+      const observations = [{ reading: { ...rest, waiting }, sentAt: noon }];
+      return decide(situation({ rules: often, observations, pool: pool(present), memory: { uid: "p1" } })).decision.to;
+    };
+    assert.deepEqual([sized(0, 0), sized(2, 0)], [0, 2]);
+    assert.deepEqual([sized(0, 3), sized(2, 3)], [3, 5], "what waits counts, and those there may all have a job");
+  });
 
   test("a paused queue keeps no workers for what waits", () => {
     const paused = seen({ waiting: 400, ceiling: 0, ceilingReason: "paused" });
