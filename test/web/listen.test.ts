@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { test } from "node:test";
 import { listen } from "../../src/web/listen.ts";
+import { waitFor } from "../support/wait.ts";
 
 const hello = async () => new Response("hello");
 
@@ -33,4 +36,24 @@ test("The global Request and Response stay those of Node", async () => {
   const before = [globalThis.Request, globalThis.Response];
   await using _server = await listen(hello, { port: 0 }, new AbortController().signal);
   assert.deepEqual([globalThis.Request, globalThis.Response], before);
+});
+
+test("Requests that never come to their end keep a probe out for seconds only", { timeout: 60_000 }, async (t) => {
+  await using server = await listen(hello, { port: 0 }, new AbortController().signal);
+  const begun = Array.from({ length: 512 }, () => {
+    const socket = connect(server.port, "127.0.0.1", () => socket.write("GET / HTTP/1.1\r\nHost: loc"));
+    return socket.on("error", () => {}).resume();
+  });
+  t.after(() => begun.forEach((socket) => void socket.destroy()));
+  await Promise.all(begun.map((socket) => once(socket, "connect")));
+  // A probe gives up after three failures in a row, ten seconds apart.
+  await waitFor(
+    "a probe to be answered",
+    () =>
+      fetch(server.url).then(
+        (answer) => answer.ok,
+        () => false,
+      ),
+    20_000,
+  );
 });
