@@ -154,14 +154,18 @@ function withoutNulls(value: unknown): unknown {
 }
 
 function overflow(error: unknown): string {
-  if (error instanceof RangeError) return "nested too deeply";
   return error instanceof Error ? withoutQuote(error.message) : "cannot be read";
 }
 
-/** A password that begins with `*`, `!`, `|` or `>` is an alias, a tag or a block to YAML: the place says enough. */
+/** Of the messages of the parser what helps. A password that begins with `*`, `!`, `|` or `>` is an alias, a tag or a block to YAML: the place says enough. */
 function withoutQuote(message: string): string {
-  return redact(message.replace(/^(Unresolved|Block scalar|Not a valid|Could not resolve)([^:]*):.*/s, "$1$2"));
+  if (message.startsWith("Maximum call stack")) return "nested too deeply";
+  const told = redact(message.replace(/^(Unresolved|Block scalar|Not a valid|Could not resolve)([^:]*):.*/s, "$1$2"));
+  return told.length <= longest ? told : `${told.slice(0, longest)}…`;
 }
+
+/** What is no YAML at all is quoted by its messages as a whole. */
+const longest = 160;
 
 const broken = (error: Source["errors"][number]): Source => ({
   value: undefined,

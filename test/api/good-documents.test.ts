@@ -149,7 +149,13 @@ describe("a hostile file", () => {
   it("that is nested too deeply is refused", () => {
     const found = findings("[".repeat(200_000));
     assert.equal(found.length, 1);
-    assert.match(found[0] ?? "", /YAML: /);
+    assert.match(found[0] ?? "", /YAML: nested too deeply/);
+  });
+
+  it("that is no YAML at all is not quoted as a whole", () => {
+    const found = findings(`a: 1\n${"\u0001?@x".repeat(1000)}`);
+    assert.equal(found.length, 1);
+    assert.ok((found[0] ?? "").length < 300, found[0]);
   });
 
   it("may name prototypes, and gets a message like any other", () => {
