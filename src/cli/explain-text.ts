@@ -54,7 +54,8 @@ function triggers({ triggers: all, decision }: WorkerSnapshot, now: number): str
     const view = decision?.triggers[index];
     const age = trigger.readAt === undefined ? "never" : ageOf(trigger, now);
     const wants = view?.wants === undefined ? "?" : String(view.wants);
-    const reading = trigger.problem === undefined ? (view?.reading ?? "not read yet") : `✖ ${trigger.problem.message}`;
+    const reading =
+      trigger.problem === undefined ? (trigger.reading ?? view?.reading ?? "not read yet") : `✖ ${trigger.problem.message}`;
     return [trigger.name, reading, age, trigger.goal, wants + (trigger.name === decision?.decides ? "  ◂ decides" : "")];
   });
   const whole = table(["TRIGGER", "READING", "AGE", "GOAL", "WANTS"], rows);

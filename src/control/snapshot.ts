@@ -1,7 +1,8 @@
 import type { ConnectionRef } from "../api/resolve-rules.ts";
 import { adviceOn } from "../core/advice.ts";
 import type { Observation } from "../core/contract.ts";
-import type { Decision } from "../core/decision.ts";
+import { decide } from "../core/decide.ts";
+import type { Decision, TriggerView } from "../core/decision.ts";
 import { whatWouldChange } from "../core/explain.ts";
 import type { Goal } from "../core/spec.ts";
 import type { ConnectionState } from "../observe/observer.ts";
@@ -31,6 +32,8 @@ export function workerSnapshot({ worker, loop }: Managed, told: Told, moment: Mo
   const pool = loop.target.pool();
   const trouble = loop.target.trouble();
   const situation = loop.situation();
+  // Nobody decides while nothing changes, and the oldest job grows older.
+  const views = explained && situation ? decide(situation).decision.triggers : decision?.triggers;
   const untaken = untakenSince({ worker, loop }, told);
   const at = new Date(moment.wall).toISOString();
   return {
@@ -49,7 +52,10 @@ export function workerSnapshot({ worker, loop }: Managed, told: Told, moment: Mo
     ...known("unproven", decision?.unproven),
     ...(decision && { decision }),
     ...(told.decidedAt !== undefined && { decidedAt: told.decidedAt }),
-    triggers: worker.triggers.map((_, index) => triggerSnapshot({ worker, loop }, index, observations[index] ?? {}, moment)),
+    triggers: worker.triggers.map((_, index) => ({
+      ...triggerSnapshot({ worker, loop }, index, observations[index] ?? {}, moment),
+      ...readingOf(views?.[index]),
+    })),
     conditions: told.conditions,
     ...(untaken !== undefined && { untakenSince: wallOf(untaken, moment) }),
     ...(trouble && { trouble: { reason: trouble.reason, message: trouble.message, since: wallOf(trouble.since, moment) } }),
@@ -95,6 +101,8 @@ function triggerSnapshot({ worker, loop }: Managed, index: number, observation: 
     ...(failure && { problem: { ...failure.problem, since: wallOf(failure.since, moment), count: failure.count } }),
   };
 }
+
+const readingOf = (view: TriggerView | undefined) => known("reading", view?.reading || undefined);
 
 /** "main", "inline", "clock": where it is read from. */
 function sourceText(connection: ConnectionRef): string {

@@ -13,6 +13,8 @@ export type TriggerSnapshot = Readonly<{
   countedBy?: string;
   /** "start within 30 s". */
   goal: string;
+  /** "430 waiting, oldest 41 s": of the newest reading, which may be younger than the decision. */
+  reading?: string;
   state: "known" | "stale" | "unknown";
   active: boolean;
   waiting?: number;

@@ -11,12 +11,11 @@ const triggerStates = {
 
 export function renderTriggers(region, { triggers, decision }, now) {
   const rows = triggers.map((trigger) => {
-    const view = decision?.triggers.find(({ name }) => name === trigger.name);
     const late =
       trigger.state !== "known" && trigger.readAt !== undefined ? `, read ${age(now - Date.parse(trigger.readAt))}` : "";
     return {
       ...pick(trigger, ["name", "type", "connection", "goal", "wants", "state"]),
-      reading: view?.reading || "–",
+      reading: trigger.reading || "–",
       late,
       problem: trigger.problem?.message,
       decides: decision?.decides === trigger.name,
