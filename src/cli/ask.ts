@@ -3,6 +3,7 @@ import { explainText } from "./explain-text.ts";
 import { runningAddress } from "./lock.ts";
 import { configOf, stateDirOf } from "./run.ts";
 import { healthy, statusText } from "./status-text.ts";
+import { visible } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 import { type World, wantsColor } from "./world.ts";
 
@@ -15,7 +16,7 @@ export async function statusCommand(flags: AskFlags, world: World): Promise<numb
   type All = { workers: readonly WorkerSnapshot[]; notices?: readonly string[] };
   const { workers, notices = [] } = await ask<All>("/api/v1/workers", flags, world);
   const text = () => [statusText(workers, Date.now()), ...notices.map((notice) => `\n✖ ${notice}`)].join("\n");
-  world.stdout.write(`${flags.json === true ? JSON.stringify({ version: 1, notices, workers }, null, 2) : text()}\n`);
+  world.stdout.write(`${flags.json === true ? jsonText({ version: 1, notices, workers }) : text()}\n`);
   return workers.every(healthy) && notices.length === 0 ? 0 : 3;
 }
 
@@ -28,7 +29,7 @@ export async function explainCommand(flags: AskFlags, world: World, name?: strin
   const color = wantsColor(world, world.stdout);
   const shown =
     flags.json === true
-      ? JSON.stringify({ version: 1, workers }, null, 2)
+      ? jsonText({ version: 1, workers })
       : workers.map((worker) => explainText(worker, { now: Date.now(), color })).join("\n\n");
   world.stdout.write(`${shown}\n`);
   return workers.every(healthy) ? 0 : 3;
@@ -36,9 +37,11 @@ export async function explainCommand(flags: AskFlags, world: World, name?: strin
 
 /** What was seen, decided and done lately, as JSON lines. */
 export async function historyCommand(flags: AskFlags, world: World, name = ""): Promise<number> {
-  world.stdout.write(await fetchText(`/api/v1/history/${pathOf(name)}`, flags, world));
+  world.stdout.write(visible(await fetchText(`/api/v1/history/${pathOf(name)}`, flags, world)));
   return 0;
 }
+
+const jsonText = (value: unknown) => visible(JSON.stringify(value, null, 2));
 
 function pathOf(name: string): string {
   const parts = name.split("/");
@@ -48,7 +51,10 @@ function pathOf(name: string): string {
 }
 
 async function ask<Answer>(path: string, flags: AskFlags, world: World): Promise<Answer> {
-  return JSON.parse(await fetchText(path, flags, world)) as Answer;
+  const text = await fetchText(path, flags, world);
+  // What brokers, workers and files say must not steer the terminal of who asks.
+  const shown = (_: string, value: unknown) => (typeof value === "string" ? visible(value) : value);
+  return JSON.parse(text, flags.json === true ? undefined : shown) as Answer;
 }
 
 async function fetchText(path: string, { url, file, state }: AskFlags, world: World): Promise<string> {

@@ -8,7 +8,7 @@ import { plural, readingText } from "../core/words.ts";
 import { createObserver } from "../observe/create-observer.ts";
 import { readDeclared } from "./declared.ts";
 import { secretReaders } from "./secrets.ts";
-import { countedText } from "./text.ts";
+import { countedText, visible } from "./text.ts";
 import type { World } from "./world.ts";
 
 export type CheckFlags = Readonly<{ file: string; json?: boolean; connect?: boolean }>;
@@ -23,18 +23,19 @@ export async function checkCommand({ file, json, connect }: CheckFlags, world: W
   const errors = findings.filter(isError).length;
   const { answers, warnings } =
     connect === true && errors === 0 ? await connectAll(parsed, world) : { answers: [], warnings: [] };
+  const say = (text: string) => void world.stdout.write(`${visible(text)}\n`);
   if (json === true) {
     const counts = { workers: workers.length, connections: connections.length };
-    world.stdout.write(`${JSON.stringify({ version: 1, findings, ...counts, answers, warnings }, null, 2)}\n`);
+    say(JSON.stringify({ version: 1, findings, ...counts, answers, warnings }, null, 2));
   } else {
-    for (const finding of findings) world.stdout.write(`${findingText(finding)}\n`);
+    for (const finding of findings) say(findingText(finding));
     for (const { worker, trigger, ok, text, advice } of answers) {
-      world.stdout.write(`${ok ? "✔" : "✖"} ${worker}, ${trigger}: ${text}\n`);
-      for (const one of advice) world.stdout.write(`! ${worker}, ${trigger}: ${one}\n`);
+      say(`${ok ? "✔" : "✖"} ${worker}, ${trigger}: ${text}`);
+      for (const one of advice) say(`! ${worker}, ${trigger}: ${one}`);
     }
-    for (const { connection, text } of warnings) world.stdout.write(`! ${connection}: ${text}\n`);
+    for (const { connection, text } of warnings) say(`! ${connection}: ${text}`);
     const found = `fine: ${plural(workers.length, "ScaledWorker")}, ${plural(connections.length, "QueueConnection")}`;
-    world.stdout.write(`${file}: ${errors === 0 ? (silence(answers) ?? found) : plural(errors, "error")}\n`);
+    say(`${file}: ${errors === 0 ? (silence(answers) ?? found) : plural(errors, "error")}`);
   }
   return errors === 0 && answers.every(({ ok }) => ok) ? 0 : 3;
 }

@@ -33,3 +33,14 @@ const codes = { green: 32, red: 31, yellow: 33, dim: 2, bold: 1 } as const;
 export function painter(color: boolean): (style: keyof typeof codes, text: string) => string {
   return color ? (style, text) => `\u001b[${codes[style]}m${text}\u001b[0m` : (_, text) => text;
 }
+
+/**
+ * Text of others as it may reach a terminal: control characters, and those that turn the direction of text, are written as JSON
+ * escapes them, so that JSON stays JSON. Line ends and tabs stay.
+ */
+export function visible(text: string): string {
+  return text.replaceAll(unseen, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+const unseen = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { patienceMs, waitFor } from "../support/wait.ts";
 import { type House, type Life, type Outcome, openHouse } from "./house.ts";
@@ -55,6 +58,14 @@ describe("asking a running worktide", { timeout: 600_000 }, () => {
     assert.equal(json.workers[0].decision.to, 2);
   });
 
+  it("tells how old the oldest job is now, though nothing was decided since it came", async () => {
+    const still = house.nameOf("still");
+    await house.write(house.connection(), house.pool(name), house.pool(still, { spec: { mode: "Observe" } }));
+    await house.hold(still, 1);
+    const told = async () => (await house.ask(["explain", still, "-f", house.file])).stdout;
+    await waitFor("an age of seconds", async () => /1 waiting, oldest [2-9](\.\d)? s /.test(await told()));
+  });
+
   it("gives history as JSON lines: what was read, decided, done", async () => {
     const { code, stdout } = await house.ask(["history", name, "-f", house.file]);
     assert.equal(code, 0);
@@ -75,6 +86,29 @@ describe("asking a running worktide", { timeout: 600_000 }, () => {
       }
     }
     assert.ok(!life.said.join("").includes("\u001b"));
+  });
+
+  it("passes on no escape codes of others: of a file, and of what answers", async () => {
+    const other = await openHouse();
+    await using _ = other;
+    await other.write(other.connection(), other.pool(other.nameOf("red"), { spec: { "\u001b[31mred": 1 } }));
+    const { stdout } = await other.ask(["check", "-f", other.file]);
+    assert.match(stdout, /`spec\.\\u001b\[31mred` is not a known field/);
+    const problem = { kind: "invalid", message: "\u001b[31mred", since: new Date().toISOString(), count: 1 };
+    const snapshot = await house.snapshot(life, name);
+    const worker = { ...snapshot, triggers: snapshot.triggers.map((trigger) => ({ ...trigger, problem })) };
+    const server = createServer((request, response) => {
+      const known = request.url?.endsWith(`/${name}`);
+      response.writeHead(known ? 200 : 404).end(JSON.stringify(known ? worker : { error: problem.message }));
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const told = [await house.ask(["explain", name, "--url", url]), await house.ask(["explain", "nobody", "--url", url])];
+    server.close();
+    for (const { stdout: text, stderr } of told) {
+      assert.match(text + stderr, /\\u001b\[31mred/);
+      assert.ok(!(text + stderr).includes("\u001b"));
+    }
   });
 
   it("says what it does not know, with exit code 1", async () => {
