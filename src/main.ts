@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { CommanderError } from "commander";
 import { economise } from "./cli/economy.ts";
 import { programOf } from "./cli/program.ts";
+import { visible } from "./cli/text.ts";
 import { UsageError } from "./cli/usage-error.ts";
 import type { World } from "./cli/world.ts";
 
@@ -17,8 +18,9 @@ function version(): string {
   return (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }).version;
 }
 
+const stop = new AbortController();
+
 function thisWorld(): World {
-  const stop = new AbortController();
   const hurry = new AbortController();
   let stoppedAt = Number.POSITIVE_INFINITY;
   // One request often comes twice at once: to the group by the terminal or systemd, and passed on by whoever started us.
@@ -55,10 +57,12 @@ async function main(): Promise<void> {
   } catch (cause) {
     if (cause instanceof CommanderError) process.exitCode = cause.exitCode === 0 ? 0 : 2;
     else if (cause instanceof UsageError) {
-      world.stderr.write(`worktide: ${cause.message}\n`);
+      world.stderr.write(`worktide: ${visible(cause.message)}\n`);
       process.exitCode = cause.exitCode;
     } else throw cause;
   }
 }
 
 await main();
+// What was to be stopped is: output that nobody reads must not keep the process.
+if (stop.signal.aborted) setTimeout(() => process.exit(), 2000).unref();

@@ -92,6 +92,7 @@ export function createPools({ stateDir, world, log, history, output }: PoolsHous
     },
     async endUndeclared(workers) {
       const declared = new Set(workers.map((worker) => folderOf(worker, world.env)));
+      const names = new Set(workers.map(poolOf));
       const targets: ProcessTarget[] = [];
       for (const { pool, folder } of folders()) {
         if (declared.has(folder)) continue;
@@ -106,7 +107,10 @@ export function createPools({ stateDir, world, log, history, output }: PoolsHous
           holdsJob: () => undefined,
         });
         const left = target.pool()?.members?.length ?? 0;
-        if (left > 0) log.warn({ pool, workers: left }, "ending workers that nothing declares any more");
+        if (left > 0) {
+          const other = "ending workers of another command or environment than is declared now: jobs in hand first";
+          log.warn({ pool, workers: left }, names.has(pool) ? other : "ending workers that nothing declares any more");
+        }
         // Declared again meanwhile, it gets another folder: two targets must not have the same workers.
         taken.add(folder);
         void target[Symbol.asyncDispose]().then(() => {

@@ -5,8 +5,10 @@ import { createLog, type Log } from "../telemetry/log.ts";
 import { readDeclared } from "./declared.ts";
 import { tidyUp } from "./economy.ts";
 import { followFile } from "./follow.ts";
+import { lineOutput } from "./line-output.ts";
 import { lockState } from "./lock.ts";
 import { type Running, startWorktide } from "./start.ts";
+import { visible } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 import { type World, wantsColor } from "./world.ts";
 
@@ -32,12 +34,12 @@ export async function runCommand(flags: RunFlags, world: World): Promise<number>
     edits = edits.then(async () => reload(await started.promise, file, log, world));
   });
   const parsed = readDeclared(file, world, "local");
-  for (const finding of parsed.findings) world.stderr.write(`${findingText(finding)}\n`);
+  for (const finding of parsed.findings) world.stderr.write(`${visible(findingText(finding))}\n`);
   if (parsed.findings.some(isError)) return 1;
 
   const stateDir = stateDirOf(file, config.state, world);
   using lock = lockState(stateDir, world.pid);
-  const output = (line: string) => void world.stdout.write(`${line}\n`);
+  const output = lineOutput(world.stdout);
   const running = await startOrExplain(() =>
     startWorktide({ parsed, stateDir, listen: config.listen, hosts, history, log, output }, world),
   );
@@ -54,7 +56,7 @@ export async function runCommand(flags: RunFlags, world: World): Promise<number>
   await edits;
   log.info({}, "stopping: workers finish their jobs; once more (Ctrl-C) leaves them to run by themselves");
   await running.close(world.hurry);
-  log.info({}, "stopped");
+  log.info({}, world.hurry.aborted ? "stopped: workers with jobs in hand go on by themselves until they are done" : "stopped");
   return 0;
 }
 

@@ -1,5 +1,11 @@
 /** A stream for people or machines. */
-export type Output = Readonly<{ write(text: string): unknown; isTTY?: boolean | undefined; columns?: number | undefined }>;
+export type Output = Readonly<{
+  write(text: string): unknown;
+  isTTY?: boolean | undefined;
+  columns?: number | undefined;
+  /** Bytes that nobody has read yet. */
+  writableLength?: number;
+}>;
 
 /** What a command sees of the world outside; only main.ts reads `process`. */
 export type World = Readonly<{

@@ -59,11 +59,15 @@ export async function createProcessTarget(options: ProcessTargetOptions): Promis
       whenEmpty?.resolve();
       return;
     }
-    const busy = ids.filter((id) => holdsJob(id) === true).length;
-    const text = `waiting for ${count(ids.length)}, ${busy} with a job in hand`;
+    const hands = ids.map((id) => holdsJob(id));
+    const busy = hands.filter((holds) => holds === true).length;
+    const unknown = hands.filter((holds) => holds === undefined).length;
+    const known = unknown === ids.length ? [] : [`${busy} with a job in hand`];
+    const parts = [...known, ...(unknown > 0 ? [`of ${unknown} it is not known whether a job is in hand`] : [])];
+    const text = `waiting for ${count(ids.length)}, ${parts.join(", ")}`;
     if (text === progressed) return;
     progressed = text;
-    log.info({ pool: name, workers: ids.length, busy }, text);
+    log.info({ pool: name, workers: ids.length, busy, ...(unknown > 0 && { unknown }) }, text);
   }
 
   function pool(): Pool {

@@ -33,6 +33,8 @@ export type Life = Readonly<{
   signal(name: NodeJS.Signals): void;
   /** Closes our end of its output, as a pager does that is left. */
   hangUp(): void;
+  /** Reads no more of its output, and leaves it open. */
+  stall(): void;
   /** Waits for a line that holds this text; from the `from`th line on. */
   says(text: string, ms?: number, from?: number): Promise<void>;
 }>;
@@ -181,7 +183,11 @@ export async function openHouse() {
         child.stdout?.destroy();
         child.stderr?.destroy();
       };
-      return { pid: child.pid ?? 0, url, said, exited, says, hangUp, signal: (name) => void child.kill(name) };
+      const stall = () => {
+        child.stdout?.pause();
+        child.stderr?.pause();
+      };
+      return { pid: child.pid ?? 0, url, said, exited, says, hangUp, stall, signal: (name) => void child.kill(name) };
     },
     /** Starts `worktide run` and kills it so many ms later, up or not. */
     async runAndKill(ms: number): Promise<void> {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
@@ -48,6 +48,7 @@ describe("worktide run", { timeout: 600_000 }, () => {
     await waitFor("2 jobs in hand", () => house.inHand(name) === 2);
     const ids = [...house.alive(name)].sort();
     assert.equal(await hurriedAway(life), 0);
+    await life.says("stopped: workers with jobs in hand go on by themselves");
     assert.deepEqual([...house.alive(name)].sort(), ids, "they live on");
     const next = await house.run();
     await next.says("took over workers of an earlier run");
@@ -91,6 +92,25 @@ describe("worktide run", { timeout: 600_000 }, () => {
     assert.equal(await next.exited, 0);
   });
 
+  it("says of workers that were started in another environment why they go, and claims nothing of their hands", async () => {
+    const name = house.nameOf("moved");
+    await house.write(house.connection(), house.pool(name));
+    const life = await house.run();
+    const before = house.done(name);
+    const release = await house.hold(name, 1);
+    await waitFor("a job in hand", () => house.inHand(name) === 1);
+    life.signal("SIGKILL");
+    await life.exited;
+    const next = await house.run([], { ANOTHER: "value" });
+    await next.says("ending workers of another command or environment than is declared now");
+    await next.says("waiting for 1 worker, of 1 it is not known whether a job is in hand");
+    await release();
+    await house.size(name, 0);
+    assert.equal(house.done(name) - before, 1);
+    next.signal("SIGTERM");
+    assert.equal(await next.exited, 0);
+  });
+
   it("forgets none of those when it is hurried away before they are gone", async () => {
     const name = house.nameOf("hurried");
     await house.write(house.connection(), house.pool(name));
@@ -111,6 +131,26 @@ describe("worktide run", { timeout: 600_000 }, () => {
     assert.equal(house.done(name), 1);
     third.signal("SIGTERM");
     assert.equal(await third.exited, 0);
+  });
+
+  it("ends though nobody reads what its workers write", async () => {
+    const name = house.nameOf("loud");
+    const talk = "setInterval(() => console.log('x'.repeat(60_000)), 10)";
+    const target = { process: { command: [process.execPath, "-e", talk], logs: "Prefix" } };
+    await house.write(house.connection(), house.pool(name, { min: 1, max: 1, spec: { target } }));
+    const life = await house.run();
+    await life.says("xxx");
+    life.stall();
+    const folder = join(house.folder, ".worktide", "pools", name);
+    const written = () =>
+      readdirSync(folder, { recursive: true, encoding: "utf8" })
+        .filter((path) => path.endsWith(".log"))
+        .reduce((sum, path) => sum + statSync(join(folder, path)).size, 0);
+    const before = written();
+    await waitFor("more than a pipe holds", () => written() > before + (4 << 20));
+    life.signal("SIGTERM");
+    assert.equal(await life.exited, 0);
+    assert.deepEqual(house.alive(name), []);
   });
 
   it("has one controller for each state directory", async () => {
