@@ -38,6 +38,7 @@ function thisWorld(): World {
     env: process.env,
     cwd: process.cwd(),
     pid: process.pid,
+    uid: process.getuid?.(),
     version: version(),
     stdout: process.stdout,
     stderr: process.stderr,

@@ -85,7 +85,7 @@ export async function openParts(
   world: World,
   stack: AsyncDisposableStack,
 ) {
-  const record = stack.use(await openRecord(options.history, world));
+  const record = stack.use(await openRecord(options.history, options.log, world));
   const parts = { ...member, ...desk, record } as Parts;
   parts.targets = stack.use(targetsOf(parts, options, world));
   parts.publisher = stack.use(publisherOf(parts));

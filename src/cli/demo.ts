@@ -24,7 +24,7 @@ export async function demoCommand(flags: DemoFlags, world: World): Promise<numbe
   await using stack = new AsyncDisposableStack();
 
   const stateDir = join(cacheFolder(world.env), "demo");
-  const lock = stack.use(lockState(stateDir, world.pid));
+  const lock = stack.use(lockState(stateDir, world));
   const [redis, python] = await Promise.all([
     flags.redis === undefined ? demoRedis(stateDir, say, world) : { url: flags.redis },
     findPython({ env: world.env, onProgress: say }),

@@ -42,13 +42,19 @@ export type HouseOptions = Readonly<{
 export type OpenRecord = History & AsyncDisposable & Readonly<{ isFile: boolean }>;
 
 /** @param file File that it is appended to. */
-export async function openRecord(file: string | undefined, { now }: Pick<World, "now">): Promise<OpenRecord> {
-  const sink = file === undefined ? undefined : await openFileSink(file);
+export async function openRecord(file: string | undefined, log: Log, { now }: Pick<World, "now">): Promise<OpenRecord> {
+  const failed = (cause: Error) =>
+    log.warn({ file, reason: cause.message }, "history cannot be written: nothing more goes there");
+  const sink = file === undefined ? undefined : await openFileSink(file, failed).catch((cause: Error) => unopened(file, cause));
   return {
     ...createRecord({ clock: now, wallClock: Date.now, ...(sink && { sink }) }),
     isFile: sink !== undefined,
     [Symbol.asyncDispose]: async () => sink?.[Symbol.asyncDispose](),
   };
+}
+
+function unopened(file: string, cause: Error): never {
+  throw new Error(`cannot append history to '${file}': ${cause.message}`, { cause });
 }
 
 /** What every run has, whatever its workers are: observer → controller, and what tells of them. */

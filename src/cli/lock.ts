@@ -1,14 +1,17 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import { isSame, processes } from "../targets/process-identity.ts";
 import { UsageError } from "./usage-error.ts";
+import type { World } from "./world.ts";
 
 /** The state directory is ours; {@link publish} says where the running one answers, for `status` and `explain`. */
 export interface StateLock extends Disposable {
   publish(address: string): void;
 }
 
-type Holder = Readonly<{ pid: number; start: string; address?: string }>;
+const holderShape = z.object({ pid: z.int().min(1), start: z.string(), address: z.string().exactOptional() });
+type Holder = Readonly<z.infer<typeof holderShape>>;
 
 const fileOf = (stateDir: string) => join(stateDir, "running.json");
 
@@ -16,32 +19,50 @@ const fileOf = (stateDir: string) => join(stateDir, "running.json");
  * Takes the state directory for this process. Two controllers on the same workers would fight.
  * Throws UsageError when another living process holds it; what a killed one left behind is taken over.
  */
-export function lockState(stateDir: string, pid: number): StateLock {
+export function lockState(stateDir: string, { pid, uid }: Pick<World, "pid" | "uid">): StateLock {
   try {
     mkdirSync(stateDir, { recursive: true });
   } catch (cause) {
-    throw new UsageError(`cannot make the state directory '${stateDir}': ${(cause as Error).message}`, 1, { cause });
+    throw unusable("make", stateDir, cause);
+  }
+  // Whoever made it says by it which processes are workers, and get signals.
+  if (uid !== undefined && statSync(stateDir).uid !== uid) {
+    throw new UsageError(`the state directory '${stateDir}' belongs to another user: give this one its own with --state`);
   }
   const start = processes([pid])[0]?.start ?? "";
-  const write = (holder: Holder, flag: "w" | "wx") => writeFileSync(fileOf(stateDir), `${JSON.stringify(holder)}\n`, { flag });
+  const file = fileOf(stateDir);
+  const text = (holder: Holder) => `${JSON.stringify(holder)}\n`;
+  // As a whole or not at all, and in place of what is there: a link is not followed.
+  const replace = (holder: Holder) => {
+    const fresh = `${file}.${pid}`;
+    rmSync(fresh, { force: true });
+    writeFileSync(fresh, text(holder), { flag: "wx" });
+    renameSync(fresh, file);
+  };
   try {
-    write({ pid, start }, "wx");
+    writeFileSync(file, text({ pid, start }), { flag: "wx" });
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "EEXIST") {
-      throw new UsageError(`cannot write to the state directory '${stateDir}': ${(cause as Error).message}`, 1, { cause });
-    }
+    if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw unusable("write to", stateDir, cause);
     const holder = readHolder(stateDir);
     if (holder !== undefined && isSame(holder.pid, holder.start)) {
       throw new UsageError(
         `another worktide (pid ${holder.pid}) already runs with the state directory '${stateDir}'; stop it, or give this one its own with --state`,
       );
     }
-    write({ pid, start }, "w");
+    try {
+      replace({ pid, start });
+    } catch (error) {
+      throw unusable("write to", stateDir, error);
+    }
   }
   return {
-    publish: (address) => write({ pid, start, address }, "w"),
-    [Symbol.dispose]: () => rmSync(fileOf(stateDir), { force: true }),
+    publish: (address) => replace({ pid, start, address }),
+    [Symbol.dispose]: () => rmSync(file, { force: true }),
   };
+}
+
+function unusable(doing: string, stateDir: string, cause: unknown): UsageError {
+  return new UsageError(`cannot ${doing} the state directory '${stateDir}': ${(cause as Error).message}`, 1, { cause });
 }
 
 /** Where the one that runs with this state directory answers; undefined when none runs. */
@@ -52,7 +73,7 @@ export function runningAddress(stateDir: string): string | undefined {
 
 function readHolder(stateDir: string): Holder | undefined {
   try {
-    return JSON.parse(readFileSync(fileOf(stateDir), "utf8")) as Holder;
+    return holderShape.safeParse(JSON.parse(readFileSync(fileOf(stateDir), "utf8"))).data;
   } catch {
     return undefined; // missing, or cut short by a crash: nobody holds it
   }

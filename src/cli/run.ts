@@ -38,7 +38,7 @@ export async function runCommand(flags: RunFlags, world: World): Promise<number>
   if (parsed.findings.some(isError)) return 1;
 
   const stateDir = stateDirOf(file, config.state, world);
-  using lock = lockState(stateDir, world.pid);
+  using lock = lockState(stateDir, world);
   const output = lineOutput(world.stdout);
   const running = await startOrExplain(() =>
     startWorktide({ parsed, stateDir, listen: config.listen, hosts, history, log, output }, world),

@@ -35,7 +35,7 @@ export interface Running {
 /** Sizes pools of local processes, as documents declare them. */
 export async function startWorktide(options: StartOptions, world: World): Promise<Running> {
   const { log, stateDir, output } = options;
-  const record = await openRecord(options.history, world);
+  const record = await openRecord(options.history, log, world);
   const pools = createPools({ stateDir, world, log, output, history: record.add });
   let notices: readonly string[] = [];
   const house = await openHouse(

@@ -12,6 +12,8 @@ export type World = Readonly<{
   env: Readonly<Record<string, string | undefined>>;
   cwd: string;
   pid: number;
+  /** Whose files are ours; absent where the system knows no such number. */
+  uid?: number | undefined;
   version: string;
   /** Results. */
   stdout: Output;

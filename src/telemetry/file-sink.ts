@@ -14,13 +14,14 @@ export interface FileSink extends AsyncDisposable {
 /** A disk that hangs costs this much memory and then lines. */
 const mostBuffered = 16 * 1024 * 1024;
 
-/** Opens `path` for appending; created readable by its owner only, since jobs' names may tell something. Throws what open throws. */
-export async function openFileSink(path: string): Promise<FileSink> {
+/** Opens `path` for appending; created readable by its owner only, since jobs' names may tell something. Throws what open throws; `failed` is told once. */
+export async function openFileSink(path: string, failed: (cause: Error) => void = () => {}): Promise<FileSink> {
   const stream = createWriteStream(path, { flags: "a", mode: 0o600 });
   await once(stream, "open");
   let lost = 0;
   let failure: Error | undefined;
   stream.on("error", (error) => {
+    if (failure === undefined) failed(error);
     failure ??= error;
   });
   return {

@@ -153,6 +153,18 @@ describe("worktide run", { timeout: 600_000 }, () => {
     assert.deepEqual(house.alive(name), []);
   });
 
+  it("says when history can be written no more, and where it never could, and goes on", async () => {
+    const name = house.nameOf("full");
+    await house.write(house.connection(), house.pool(name));
+    const life = await house.run(["--history", "/dev/full"]);
+    await life.says("history cannot be written: nothing more goes there");
+    life.signal("SIGTERM");
+    assert.equal(await life.exited, 0);
+    const { code, stderr } = await house.ask(["run", "-f", house.file, "--history", house.folder]);
+    assert.equal(code, 1);
+    assert.match(stderr, /^worktide: cannot append history to '.*': EISDIR/);
+  });
+
   it("has one controller for each state directory", async () => {
     await house.write(house.connection(), house.pool(house.nameOf("lock")));
     const life = await house.run();
