@@ -100,15 +100,15 @@ const credentials = async ({ dir, api }: Place, token: string): Promise<Credenti
   token,
 });
 
-/** Its certificate, which it makes itself, is there before it serves. */
+/** Its certificate, which it makes itself, is there before it serves: at first not at all, then perhaps in part. */
 async function apiserverReady(place: Place, token: string, signal: AbortSignal): Promise<void> {
   for (;;) {
     try {
       const { url, ca } = await credentials(place, token);
-      return await until(`${url}/readyz`, signal, ca, token);
+      if (/-----END CERTIFICATE-----\s*$/.test(ca)) return await until(`${url}/readyz`, signal, ca, token);
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
-      await pause(50, undefined, { signal });
     }
+    await pause(50, undefined, { signal });
   }
 }

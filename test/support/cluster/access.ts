@@ -46,7 +46,7 @@ export interface Access extends AsyncDisposable, Credentials {
 export async function openAccess(file: string, bin: string, credentials?: Credentials): Promise<Access> {
   if (credentials) await writeFile(file, kubeconfigOf(credentials), { mode: 0o600 });
   const { url, ca, token } = credentials ?? readKubeconfig(await readFile(file, "utf8"));
-  const agent = new Agent({ connect: { ca } });
+  const agent = new Agent({ connect: { ca }, allowH2: false }); // a stream of HTTP/2 that is lost would never end
   return {
     url,
     ca,
