@@ -135,7 +135,7 @@ describe("a Deployment as a target", { skip: await noControlPlane() }, () => {
       notices.map(({ reason }) => reason),
       ["TargetReplaced"],
     );
-    assert.equal(target.trouble(), undefined);
+    await waitFor("the pods of the old one to be gone", () => target.trouble() === undefined, waitMs);
   });
 
   it("loses nobody during a rollout unless all may go (row 67)", async () => {
