@@ -23,7 +23,7 @@ function first(times: number, fits: (request: ApiRequest) => boolean, fault: Api
   return { judge, done: () => left <= 0 };
 }
 
-suite("A controller whose API server fails, in more ways", { skip: await noControlPlane(), concurrency: 3 }, () => {
+suite("A controller whose API server fails, in more ways", { skip: await noControlPlane(), concurrency: 2 }, () => {
   let plane: Access;
   before(async () => {
     plane = await sharedControlPlane();

@@ -14,7 +14,7 @@ const backlog = pool("backlog", { kind: "list", waitingPerReplica: 1, max: 9 });
 const fill = (count: number) => Array.from({ length: count }, String);
 const strict = { duplicates: "fail" } as const;
 
-suite("Controllers that fail, and pools that they must not harm", { skip: await noControlPlane(), concurrency: 3 }, () => {
+suite("Controllers that fail, and pools that they must not harm", { skip: await noControlPlane(), concurrency: 2 }, () => {
   let plane: Access;
   before(async () => {
     plane = await sharedControlPlane();

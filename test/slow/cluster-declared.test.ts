@@ -14,7 +14,7 @@ const sized = ({ admin }: ClusterStage, jobs: number) =>
 const readyOf = (worker: Awaited<ReturnType<ClusterStage["get"]>>) =>
   worker.status?.conditions?.find(({ type }) => type === "Ready");
 
-suite("What is declared is changed, taken away or wrong", { skip: await noControlPlane(), concurrency: 3 }, () => {
+suite("What is declared is changed, taken away or wrong", { skip: await noControlPlane(), concurrency: 2 }, () => {
   let plane: Access;
   before(async () => {
     plane = await sharedControlPlane();

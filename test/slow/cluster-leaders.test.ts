@@ -16,7 +16,7 @@ const fill = (count: number) => Array.from({ length: count }, String);
 const faketime = await findFaketime();
 const library = "library" in faketime ? faketime.library : "";
 
-suite("Two controllers, of which one leads", { skip: await noControlPlane(), concurrency: 3 }, () => {
+suite("Two controllers, of which one leads", { skip: await noControlPlane(), concurrency: 2 }, () => {
   let plane: Access;
   before(async () => {
     plane = await sharedControlPlane();

@@ -21,7 +21,7 @@ async function podsMade({ plane, room }: ClusterStage): Promise<number> {
   ).length;
 }
 
-suite("A pool shrinks, and its API server takes its time", { skip: await noControlPlane(), concurrency: 3 }, () => {
+suite("A pool shrinks, and its API server takes its time", { skip: await noControlPlane(), concurrency: 2 }, () => {
   let plane: Access;
   before(async () => {
     plane = await sharedControlPlane();

@@ -15,7 +15,7 @@ const fill = (count: number) => Array.from({ length: count }, String);
 const strict = { duplicates: "fail" } as const;
 const onMails = { worker: "mails" } as const;
 
-suite("Pods and their workers fail", { skip: await noControlPlane(), concurrency: 3 }, () => {
+suite("Pods and their workers fail", { skip: await noControlPlane(), concurrency: 2 }, () => {
   let plane: Access;
   before(async () => {
     plane = await sharedControlPlane();
