@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { findFaketime } from "../support/faketime.ts";
+import { waitFor } from "../support/wait.ts";
 import { pool } from "./support/pools.ts";
 import { calm } from "./support/scenario.ts";
 import { setStage } from "./support/stage.ts";
@@ -39,6 +40,8 @@ suite("The wall clock of worktide steps", { skip }, () => {
     await stage.fault({ fault: "clock steps" }, async () => {
       for (const shift of shifts) {
         await writeFile(file, shift);
+        const from = Date.now() + Number(shift) * 1000;
+        await waitFor(`a reading at ${shift} s`, async () => Date.parse((await stage.trigger("mails"))?.readAt ?? "") > from);
         await pause(1500);
       }
     });
