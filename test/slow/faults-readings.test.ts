@@ -7,6 +7,7 @@ import { pool, streamOf } from "../faults/support/pools.ts";
 import { calm, heldDuring } from "../faults/support/scenario.ts";
 import { setStage } from "../faults/support/stage.ts";
 import { needsRedis7 } from "../support/redis-version.ts";
+import { waitFor } from "../support/wait.ts";
 
 const onMain = { connection: "main" } as const;
 const list = pool("list", { kind: "list", max: 5, waitingPerReplica: 1 });
@@ -73,7 +74,9 @@ suite("Numbers that make no sense, and what nobody pushes or tells", { concurren
     await stage.busy(3);
     await stage.fault({ fault: "no CLIENT LIST", ...onMain, readable: true }, async () => {
       await stage.admin.sendCommand(["ACL", "SETUSER", "worktide", "-client|list"]);
-      await pause(1500);
+      const from = Date.now() + 1000; // who is there is asked for a few times a second, and kept for that long
+      const readAt = async () => Date.parse((await stage.trigger("mails"))?.readAt ?? "");
+      await waitFor("a reading without it", async () => (await readAt()) > from);
       await writeFile(short, ""); // from now on two of three have nothing to do
       await pause(4000);
       assert.equal(stage.processes("mails").length, 3);
