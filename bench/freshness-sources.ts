@@ -21,6 +21,8 @@ export type FreshSource = Readonly<{
   broker: AnyBroker["type"];
   /** As a QueueConnection says them. */
   settings: object;
+  /** What stands in a Secret otherwise. */
+  password?: string;
   query: unknown;
   /** Puts one job in; resolves when the service has it. */
   publish(): Promise<unknown>;
@@ -102,8 +104,8 @@ async function ofPostgres(undo: AsyncDisposableStack, say: (line: string) => voi
   const server = undo.use(await startPostgres());
   await server.sql(table);
   const airflow = await airflowTables(server, "3");
-  const url = server.url.replace("worktide@", `worktide:${encodeURIComponent(server.password)}@`);
-  const on = { broker: "postgresql", settings: { url } } as const;
+  const { url, password } = server;
+  const on = { broker: "postgresql", settings: { url }, password } as const;
   const told = () => server.sql(inserted("told"), "NOTIFY jobs");
   return [
     { ...on, title: "postgresql", scaler: "postgresql", query: counted("polled"), publish: () => server.sql(inserted("polled")) },
@@ -126,9 +128,8 @@ async function ofMaria(undo: AsyncDisposableStack, say: (line: string) => void):
   }
   const server = undo.use(await startMaria());
   await server.sql(table);
-  const url = server.url.replace("worktide@", `worktide:${encodeURIComponent(server.password)}@`);
-  const publish = () => server.sql(inserted("jobs"));
-  return [{ title: "mysql (MariaDB)", scaler: "mysql", broker: "mysql", settings: { url }, query: counted("jobs"), publish }];
+  const on = { scaler: "mysql", broker: "mysql", settings: { url: server.url }, password: server.password } as const;
+  return [{ ...on, title: "mysql (MariaDB)", query: counted("jobs"), publish: () => server.sql(inserted("jobs")) }];
 }
 
 /** It counts from when Cloud Monitoring shows it: how late that is, only Google can tell. */

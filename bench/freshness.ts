@@ -37,7 +37,8 @@ async function measure(observer: Observer, source: FreshSource, jobs: number): P
   const scaler = scalers.find(({ type }) => type === source.scaler);
   const broker = brokers.find(({ type }) => type === source.broker);
   if (scaler === undefined || broker === undefined) throw new Error(`there is no scaler ${source.scaler}`);
-  const settings = broker.settings.parse(source.settings);
+  const parsed = broker.settings.parse(source.settings);
+  const settings = source.password === undefined ? parsed : { ...parsed, password: source.password };
   const connection = { name: source.title, type: source.broker, settings: async () => settings, key: source.title };
   let waiting: number | undefined;
   const watch = { scaler, query: scaler.query.parse(source.query), connection, intervalMs: scaler.everyMs };
