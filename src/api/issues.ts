@@ -75,7 +75,7 @@ function isMeant(issue: Issue, meant: readonly string[], value: unknown): boolea
   return issue.code !== "custom" && meant.includes(pathText(issue.path)) && valueAt(value, issue.path) === undefined;
 }
 
-/** Another issue already tells of the same fault: see {@link import("./meta.ts").Mute}. */
+/** Another issue already tells of the same fault: see {@link import("./fields.ts").Mute}. */
 function muted(issue: Issue, all: readonly Issue[], meant: readonly string[]): boolean {
   if (issue.code !== "custom") return false;
   const unlessUnknown = issue.params?.["unlessUnknown"] === true;
