@@ -67,6 +67,10 @@ export const chartValues = z.strictObject({
         .regex(/^\d+s$/)
         .default("15s")
         .describe("After so long without a word of the leader another replica takes over."),
+      page: z
+        .enum(["loopback", "network"])
+        .default("loopback")
+        .describe("Who gets the page and the API: those who come by kubectl port-forward, or all of the network."),
       allowHosts: z
         .array(z.string().min(1))
         .default([])

@@ -52,6 +52,7 @@ const controllerSettings = {
     must: "host:port such as '0.0.0.0:8484', or a port",
     schema: listen.prefault("0.0.0.0:8484"),
   },
+  page: { env: "WORKTIDE_PAGE", must: "'loopback' or 'network'", schema: z.enum(["loopback", "network"]).prefault("loopback") },
   ...logs,
   namespaces: {
     env: "WORKTIDE_NAMESPACES",

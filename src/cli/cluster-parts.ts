@@ -131,7 +131,7 @@ function houseOf(parts: Parts, { config, hosts, log }: ClusterOptions, world: Wo
   const { lease, record, references, targets } = parts;
   return openHouse(
     {
-      ...{ log, record, hosts, listen: config.listen },
+      ...{ log, record, hosts, listen: config.listen, nearOnly: config.page === "loopback" },
       readers: readersOf(references),
       brokers: [watchedPodsBroker(targets.pods, world.now)],
       openTarget: async (worker) => targets.open(worker),

@@ -22,6 +22,8 @@ export type HouseOptions = Readonly<{
   listen: Config["listen"];
   /** Names that the page may be asked for by, besides addresses and loopback names. */
   hosts?: readonly string[] | undefined;
+  /** Page and API are for those only who come over the loopback. */
+  nearOnly?: boolean;
   record: OpenRecord;
   log: Log;
   readers: SecretReaders;
@@ -146,6 +148,7 @@ export async function openHouse(options: HouseOptions, world: World): Promise<Ho
     events: (listener) => ledger.subscribe(listener),
     page: await loadPage(),
     hosts: options.hosts ?? [],
+    nearOnly: options.nearOnly ?? false,
     ...(options.notices && { notices: options.notices }),
     ...(options.ready && { ready: options.ready }),
     version: world.version,

@@ -86,6 +86,12 @@ function addController({ command, world, ended }: Frame): void {
     .addOption(new Option("--listen <host:port>", "page, API, metrics, probes (env: WORKTIDE_LISTEN; default: 0.0.0.0:8484)"))
     .addOption(
       new Option(
+        "--page <to>",
+        "who gets page and API: loopback, as by kubectl port-forward, or all of the network (env: WORKTIDE_PAGE; default: loopback)",
+      ),
+    )
+    .addOption(
+      new Option(
         "--lease-name <name>",
         "Lease that replicas elect their leader by (env: WORKTIDE_LEASE_NAME; default: worktide)",
       ),

@@ -8,6 +8,12 @@ export interface Listening extends AsyncDisposable {
   readonly port: number;
 }
 
+/** Who asks. */
+export type Caller = Readonly<{
+  /** It came over the loopback: from this machine, or from within this pod, as `kubectl port-forward` does. */
+  near: boolean;
+}>;
+
 export type ListenAddress = Readonly<{
   /** Default 127.0.0.1: nothing outside this machine reaches it. */
   host?: string;
@@ -21,13 +27,16 @@ export type ListenAddress = Readonly<{
  * Throws when the port cannot be had, saying which and what to do.
  */
 export async function listen(
-  handler: (request: Request) => Promise<Response>,
+  handler: (request: Request, caller: Caller) => Promise<Response>,
   { host = "127.0.0.1", port }: ListenAddress,
   signal: AbortSignal,
 ): Promise<Listening> {
   signal.throwIfAborted();
   // Node's own Request and Response stay in place for everybody else.
-  const answer = getRequestListener(handler, { overrideGlobalObjects: false, hostname: host });
+  const answer = getRequestListener(
+    (request, { incoming }) => handler(request, { near: isNear(incoming.socket.remoteAddress) }),
+    { overrideGlobalObjects: false, hostname: host },
+  );
   const server = createServer(
     {
       // A header that takes longer than this is an attack or a dead client: it must not keep a probe out for long.
@@ -55,6 +64,9 @@ export async function listen(
     [Symbol.asyncDispose]: close,
   };
 }
+
+/** Just these: what a service mesh hands on has other addresses of 127.0.0.0/8. */
+const isNear = (address = ""): boolean => ["127.0.0.1", "::1", "::ffff:127.0.0.1"].includes(address);
 
 async function closeServer(server: Server): Promise<void> {
   const cut = setTimeout(() => server.closeAllConnections(), 500);

@@ -5,6 +5,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import type { History } from "../telemetry/record.ts";
 import { redactor as processRedactor, type Redactor } from "../telemetry/redact.ts";
 import { hostAllowed } from "./hosts.ts";
+import type { Caller } from "./listen.ts";
 import { createLive } from "./live.ts";
 import type { Page } from "./page.ts";
 
@@ -23,6 +24,8 @@ export type WebOptions = Readonly<{
   basePath?: string;
   /** Names that a Host header may carry besides loopback names and addresses. */
   hosts?: readonly string[];
+  /** Only who comes over the loopback gets the page and the API; metrics and probes are for everybody. Default: false. */
+  nearOnly?: boolean;
   version?: string;
   redactor?: Redactor;
   wallClock?: () => number;
@@ -33,7 +36,8 @@ export type WebOptions = Readonly<{
 
 /** Answers requests, and ends its streams when it is disposed of. */
 export interface Web extends Disposable {
-  fetch(request: Request): Promise<Response>;
+  /** `caller`: default a near one. */
+  fetch(request: Request, caller?: Caller): Promise<Response>;
   viewers(): number;
 }
 
@@ -57,6 +61,9 @@ const headers: Readonly<Record<string, string>> = {
   "cross-origin-opener-policy": "same-origin",
 };
 
+/** What Prometheus and the kubelet ask for. */
+const forAll: ReadonlySet<string> = new Set(["/metrics", "/healthz", "/readyz"]);
+
 /** The page, the read-only API, metrics and probes. It changes nothing whatever it is asked. */
 export function createWeb(options: WebOptions): Web {
   const {
@@ -65,6 +72,7 @@ export function createWeb(options: WebOptions): Web {
     metrics,
     page,
     hosts = [],
+    nearOnly = false,
     redactor = processRedactor,
     failed = () => {},
     notices = () => [],
@@ -78,7 +86,7 @@ export function createWeb(options: WebOptions): Web {
     wallClock,
     ...options.live,
   });
-  const app = new Hono();
+  const app = new Hono<{ Bindings: Caller }>();
 
   const json = (c: Context, data: unknown, status: 200 | 403 | 404 | 405 | 421 | 500 | 503 = 200) =>
     c.body(`${redactor.redactJson(JSON.stringify(data))}\n`, status, {
@@ -94,6 +102,12 @@ export function createWeb(options: WebOptions): Web {
     } else if (c.req.method !== "GET" && c.req.method !== "HEAD") {
       c.res = error(c, 405, "this is read-only: GET and HEAD are answered");
       c.res.headers.set("allow", "GET, HEAD");
+    } else if (nearOnly && !c.env.near && !forAll.has(c.req.path.slice(basePath.length))) {
+      c.res = error(
+        c,
+        403,
+        "the page is served over the loopback only: use kubectl port-forward, or start the controller with --page network",
+      );
     } else await next();
     for (const [name, value] of Object.entries(headers)) c.res.headers.set(name, value);
   });
@@ -153,7 +167,7 @@ export function createWeb(options: WebOptions): Web {
   }
 
   return {
-    fetch: async (request) => app.fetch(request),
+    fetch: async (request, caller = { near: true }) => app.fetch(request, caller),
     viewers: () => live.viewers(),
     [Symbol.dispose]: () => live[Symbol.dispose](),
   };

@@ -39,6 +39,13 @@ describe("the controller in its own pod", () => {
     assert.match(await ask("/metrics"), /^worktide_/m);
   });
 
+  it("shows its page to those who come by kubectl port-forward, and not to the network", async () => {
+    await assert.rejects(ask("/api/v1/workers"), /served over the loopback only/);
+    const address = await stage.forward(home, "service/worktide", 8484);
+    assert.match(await (await fetch(`http://${address}/`)).text(), /<title>/);
+    assert.equal((await fetch(`http://${address}/api/v1/workers`)).status, 200);
+  });
+
   it("is admitted where only hardened pods are, and the API server refuses it what its roles do not say", async () => {
     const labels = await stage.kubectl(["get", "namespace", home, "-o", "jsonpath={.metadata.labels}"]);
     assert.match(labels, /"pod-security.kubernetes.io\/enforce":"restricted"/);

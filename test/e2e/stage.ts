@@ -54,7 +54,12 @@ export function openStage({ kubeconfig, kubectl: program, direct, journal }: Sta
   /** `HOST:PORT` at which this machine reaches a port of a pod. */
   const reach = async (of: string, pod: string, port: number): Promise<string> => {
     if (direct) return `${await kubectl(["get", "pod", pod, "-n", of, "-o", "jsonpath={.status.podIP}"])}:${port}`;
-    const child = spawn(program, ["port-forward", "-n", of, `pod/${pod}`, `:${port}`], {
+    return forward(of, `pod/${pod}`, port);
+  };
+
+  /** `HOST:PORT` that leads to a port of a pod or Service, as people have it. */
+  const forward = async (of: string, to: string, port: number): Promise<string> => {
+    const child = spawn(program, ["port-forward", "-n", of, to, `:${port}`], {
       env,
       stdio: ["ignore", "pipe", "inherit"],
     });
@@ -65,7 +70,7 @@ export function openStage({ kubeconfig, kubectl: program, direct, journal }: Sta
       const [, local] = /127\.0\.0\.1:(\d+)/.exec(text) ?? [];
       if (local) resolve(`127.0.0.1:${local}`);
     });
-    child.once("close", () => reject(new Error(`reaching port ${port} of pod ${pod}`)));
+    child.once("close", () => reject(new Error(`reaching port ${port} of ${to}`)));
     return promise;
   };
 
@@ -94,6 +99,7 @@ export function openStage({ kubeconfig, kubectl: program, direct, journal }: Sta
     apply,
     namespace,
     reach,
+    forward,
     watch,
     /** Applies the manifests and waits until the controller is ready. */
     install: async () => {

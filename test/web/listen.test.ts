@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
+import { networkInterfaces } from "node:os";
 import { test } from "node:test";
-import { listen } from "../../src/web/listen.ts";
+import { type Caller, listen } from "../../src/web/listen.ts";
 import { waitFor } from "../support/wait.ts";
 
 const hello = async () => new Response("hello");
@@ -56,4 +57,16 @@ test("Requests that never come to their end keep a probe out for seconds only", 
       ),
     20_000,
   );
+});
+
+test("It knows who comes over the loopback, and who by an address of the network", async (t) => {
+  const near = async (_request: Request, caller: Caller) => Response.json(caller);
+  await using server = await listen(near, { host: "0.0.0.0", port: 0 }, new AbortController().signal);
+  const ask = async (host: string) => (await fetch(`http://${host}:${server.port}`)).json();
+  assert.deepEqual(await ask("127.0.0.1"), { near: true });
+  const outer = Object.values(networkInterfaces()).flatMap((all = []) =>
+    all.filter((one) => one.family === "IPv4" && !one.internal),
+  );
+  if (outer[0] === undefined) return t.skip("this machine has no address but the loopback");
+  assert.deepEqual(await ask(outer[0].address), { near: false });
 });

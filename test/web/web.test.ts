@@ -181,3 +181,16 @@ test("A canary is in no answer", async () => {
   assert.doesNotMatch((await reader?.read())?.value ?? "", /canary/);
   await reader?.cancel();
 });
+
+test("Where page and API are for the near only, the network gets metrics and probes, and is told what to do", async () => {
+  const { web } = webOf({ nearOnly: true });
+  const status = async (path: string, near: boolean) =>
+    (await web.fetch(new Request(`http://10.0.0.7:8484${path}`), { near })).status;
+  for (const path of ["/metrics", "/healthz", "/readyz"]) assert.deepEqual([path, await status(path, false)], [path, 200]);
+  for (const path of ["/", "/assets/app.js", "/api/v1/workers", "/api/v1/history/default/mails", "/metrics/x"]) {
+    assert.deepEqual([path, await status(path, false)], [path, 403]);
+  }
+  assert.deepEqual([await status("/", true), await status("/api/v1/workers", true)], [200, 200]);
+  const refused = await web.fetch(new Request("http://10.0.0.7:8484/"), { near: false });
+  assert.match(await refused.text(), /kubectl port-forward, or start the controller with --page network/);
+});
