@@ -40,7 +40,7 @@ describe("the controller in its own pod", () => {
   });
 
   it("shows its page to those who come by kubectl port-forward, and not to the network", async () => {
-    await assert.rejects(ask("/api/v1/workers"), /served over the loopback only/);
+    await assert.rejects(ask("/api/v1/workers"), /Forbidden/);
     const address = await stage.forward(home, "service/worktide", 8484);
     assert.match(await (await fetch(`http://${address}/`)).text(), /<title>/);
     assert.equal((await fetch(`http://${address}/api/v1/workers`)).status, 200);

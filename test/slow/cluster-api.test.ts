@@ -1,27 +1,18 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { backlog, writesOnce } from "../faults/cluster/support/backlog.ts";
 import { leaseMs } from "../faults/cluster/support/controllers.ts";
 import { setClusterStage } from "../faults/cluster/support/stage.ts";
 import { ask } from "../faults/support/ask.ts";
-import { pool } from "../faults/support/pools.ts";
 import { heldDuring } from "../faults/support/scenario.ts";
 import type { Access } from "../support/cluster/access.ts";
 import { noControlPlane } from "../support/control-plane.ts";
 import type { ApiFault, ApiRequest } from "../support/scripted-api.ts";
 import { sharedControlPlane } from "../support/shared-control-plane.ts";
 
-const backlog = pool("backlog", { kind: "list", waitingPerReplica: 1, max: 9 });
-const isScale = ({ method, path }: ApiRequest) => method === "PUT" && path.endsWith("/scale");
 const isWatch = ({ query }: ApiRequest) => query.get("watch") === "true";
 const isLease = ({ path }: ApiRequest) => path.includes("/leases");
-
-/** The first so many that fit get this fault, and all others none. */
-function first(times: number, fits: (request: ApiRequest) => boolean, fault: ApiFault) {
-  let left = times;
-  const judge = (request: ApiRequest) => (fits(request) && left-- > 0 ? fault : undefined);
-  return { judge, done: () => left <= 0 };
-}
 
 suite("A controller whose API server fails, in more ways", { skip: await noControlPlane(), concurrency: 2 }, () => {
   let plane: Access;
@@ -120,30 +111,7 @@ suite("A controller whose API server fails, in more ways", { skip: await noContr
     ["429 with Retry-After", { status: 429, headers: { "retry-after": "1" }, reason: "TooManyRequests" }],
   ] as const satisfies readonly (readonly [string, ApiFault])[]) {
     test(`${title} to a write of a size: it is written once in the end, up and down (rows 9, 21, 22)`, async () => {
-      await using stage = await setClusterStage(plane, { pools: [backlog] });
-      const { script } = await stage.start({ scripted: true });
-      await stage.settles("backlog", 3);
-      for (const [jobs, size] of [
-        [["4", "5", "6"], 6],
-        [["-"], 4],
-      ] as const) {
-        // What was done is found done: there is no second time.
-        const bad = first("doneThen" in fault ? 1 : 2, isScale, fault);
-        await stage.fault({ fault: title }, async () => {
-          script.set(bad.judge);
-          if (size === 6) await stage.admin.rPush("backlog:backlog", [...jobs]);
-          else await stage.admin.lTrim("backlog:backlog", 0, 3);
-          await stage.wait("the fault", bad.done);
-          await stage.size("backlog", size);
-        });
-      }
-      await stage.settles("backlog", 4);
-      const { lines } = await stage.judge();
-      // Twice it was done without anybody being told: two writes, not four.
-      const done = lines.filter(
-        (line) => line.kind === "api" && line.what === "scale" && line.verb === "update" && line.code < 300,
-      );
-      assert.equal(done.length, 3, "0 → 3 → 6 → 4");
+      await writesOnce(plane, title, fault);
     });
   }
 

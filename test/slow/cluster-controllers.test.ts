@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { backlog, fill, outlivesScaleDown } from "../faults/cluster/support/backlog.ts";
 import { setClusterStage } from "../faults/cluster/support/stage.ts";
 import { pool } from "../faults/support/pools.ts";
 import { seedOf } from "../faults/support/seed.ts";
@@ -10,8 +9,6 @@ import type { Access } from "../support/cluster/access.ts";
 import { noControlPlane } from "../support/control-plane.ts";
 import { sharedControlPlane } from "../support/shared-control-plane.ts";
 
-const backlog = pool("backlog", { kind: "list", waitingPerReplica: 1, max: 9 });
-const fill = (count: number) => Array.from({ length: count }, String);
 const strict = { duplicates: "fail" } as const;
 
 suite("Controllers that fail, and pools that they must not harm", { skip: await noControlPlane(), concurrency: 2 }, () => {
@@ -84,17 +81,7 @@ suite("Controllers that fail, and pools that they must not harm", { skip: await 
 
   test("a long job outlives the scale-down of all others, and just those who were chosen go (rows 3, 37)", async () => {
     await using stage = await setClusterStage(plane, { pools: [pool("mails", { min: 1, max: 4 })], constants: strict });
-    await stage.start();
-    await stage.settles("mails", 1);
-    const until = join(stage.dir, "release");
-    await stage.enqueue("mails", 1, 0, { until });
-    await stage.busy(1);
-    await stage.enqueue("mails", 7, 300);
-    await stage.settles("mails", 4);
-    await stage.settles("mails", 1);
-    await writeFile(until, "");
-    await stage.drained();
-    const { lines } = await stage.judge();
+    const { lines } = await outlivesScaleDown(stage);
     assert.ok(!lines.some((line) => line.kind === "output" && line.text.includes("WrongWorkerRemoved")));
   });
 });

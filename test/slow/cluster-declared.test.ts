@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { backlog, fill } from "../faults/cluster/support/backlog.ts";
 import { type ClusterStage, setClusterStage } from "../faults/cluster/support/stage.ts";
 import { pool } from "../faults/support/pools.ts";
 import type { Access } from "../support/cluster/access.ts";
 import { noControlPlane } from "../support/control-plane.ts";
 import { sharedControlPlane } from "../support/shared-control-plane.ts";
 
-const backlog = pool("backlog", { kind: "list", waitingPerReplica: 1, max: 9 });
-const fill = (count: number) => Array.from({ length: count }, String);
 const sized = ({ admin }: ClusterStage, jobs: number) =>
   admin.multi().del("backlog:backlog").rPush("backlog:backlog", fill(jobs)).exec();
 const readyOf = (worker: Awaited<ReturnType<ClusterStage["get"]>>) =>

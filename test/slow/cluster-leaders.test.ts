@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { backlog, fill } from "../faults/cluster/support/backlog.ts";
 import { leaseMs } from "../faults/cluster/support/controllers.ts";
 import { setClusterStage } from "../faults/cluster/support/stage.ts";
 import { pool } from "../faults/support/pools.ts";
@@ -11,8 +12,6 @@ import { noControlPlane } from "../support/control-plane.ts";
 import { findFaketime } from "../support/faketime.ts";
 import { sharedControlPlane } from "../support/shared-control-plane.ts";
 
-const backlog = pool("backlog", { kind: "list", waitingPerReplica: 1, max: 9 });
-const fill = (count: number) => Array.from({ length: count }, String);
 const faketime = await findFaketime();
 const library = "library" in faketime ? faketime.library : "";
 

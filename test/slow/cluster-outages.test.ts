@@ -1,15 +1,14 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { backlog, fill } from "../faults/cluster/support/backlog.ts";
 import { leaseMs } from "../faults/cluster/support/controllers.ts";
 import { setClusterStage } from "../faults/cluster/support/stage.ts";
 import { pool } from "../faults/support/pools.ts";
 import { established } from "../support/cluster/established.ts";
 import { type ControlPlane, noControlPlane, startControlPlane, type Thing } from "../support/control-plane.ts";
 
-const backlog = pool("backlog", { kind: "list", waitingPerReplica: 1, max: 9 });
 const calm = pool("calm", { kind: "list", connection: "steady", waitingPerReplica: 10 });
-const fill = (count: number) => Array.from({ length: count }, String);
 const definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 suite("The control plane itself fails", { skip: await noControlPlane() }, () => {

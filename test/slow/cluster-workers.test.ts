@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { backlog, fill, outlivesScaleDown } from "../faults/cluster/support/backlog.ts";
 import { setClusterStage } from "../faults/cluster/support/stage.ts";
 import { pool } from "../faults/support/pools.ts";
 import { kill } from "../faults/support/proc.ts";
@@ -10,8 +11,6 @@ import type { Access } from "../support/cluster/access.ts";
 import { noControlPlane } from "../support/control-plane.ts";
 import { sharedControlPlane } from "../support/shared-control-plane.ts";
 
-const backlog = pool("backlog", { kind: "list", waitingPerReplica: 1, max: 9 });
-const fill = (count: number) => Array.from({ length: count }, String);
 const strict = { duplicates: "fail" } as const;
 const onMails = { worker: "mails" } as const;
 
@@ -25,19 +24,8 @@ suite("Pods and their workers fail", { skip: await noControlPlane(), concurrency
   test("a long job outlives the scale-down of a StatefulSet: it shrinks from the top, while that is idle (rows 3, 37)", async () => {
     const pools = [pool("mails", { min: 1, max: 4 })];
     await using stage = await setClusterStage(plane, { pools, kind: "StatefulSet", constants: strict });
-    await stage.start();
-    await stage.settles("mails", 1);
-    const until = join(stage.dir, "release");
-    await stage.enqueue("mails", 1, 0, { until });
-    await stage.busy(1);
-    await stage.enqueue("mails", 7, 300);
     // It was the first and is the lowest: all above it go.
-    await stage.settles("mails", 4);
-    await stage.settles("mails", 1);
-    await writeFile(until, "");
-    await stage.drained();
-    await stage.settles("mails", 1);
-    await stage.judge();
+    await outlivesScaleDown(stage);
   });
 
   test("a worker is wedged with a job in hand, and its queue tells nothing new of it: it is not taken (rows 12, 65)", async () => {

@@ -1,21 +1,10 @@
-import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { Access } from "../../support/cluster/access.ts";
 import { noControlPlane } from "../../support/control-plane.ts";
-import type { ApiFault, ApiRequest } from "../../support/scripted-api.ts";
+import type { ApiFault } from "../../support/scripted-api.ts";
 import { sharedControlPlane } from "../../support/shared-control-plane.ts";
-import { pool } from "../support/pools.ts";
+import { backlog, writesOnce } from "./support/backlog.ts";
 import { setClusterStage } from "./support/stage.ts";
-
-const backlog = pool("backlog", { kind: "list", waitingPerReplica: 1, max: 9 });
-const isScale = ({ method, path }: ApiRequest) => method === "PUT" && path.endsWith("/scale");
-
-/** The first so many that fit get this fault, and all others none. */
-function first(times: number, fits: (request: ApiRequest) => boolean, fault: ApiFault) {
-  let left = times;
-  const judge = (request: ApiRequest) => (fits(request) && left-- > 0 ? fault : undefined);
-  return { judge, done: () => left <= 0 };
-}
 
 suite("A controller whose API server fails", { skip: await noControlPlane(), concurrency: 3 }, () => {
   let plane: Access;
@@ -58,30 +47,7 @@ suite("A controller whose API server fails", { skip: await noControlPlane(), con
     ["409", { status: 409, reason: "Conflict" }],
   ] as const satisfies readonly (readonly [string, ApiFault])[]) {
     test(`${title} to a write of a size: it is written once in the end, up and down (rows 9, 21, 22)`, async () => {
-      await using stage = await setClusterStage(plane, { pools: [backlog] });
-      const { script } = await stage.start({ scripted: true });
-      await stage.settles("backlog", 3);
-      for (const [jobs, size] of [
-        [["4", "5", "6"], 6],
-        [["-"], 4],
-      ] as const) {
-        // What was done is found done: there is no second time.
-        const bad = first("doneThen" in fault ? 1 : 2, isScale, fault);
-        await stage.fault({ fault: title }, async () => {
-          script.set(bad.judge);
-          if (size === 6) await stage.admin.rPush("backlog:backlog", [...jobs]);
-          else await stage.admin.lTrim("backlog:backlog", 0, 3);
-          await stage.wait("the fault", bad.done);
-          await stage.size("backlog", size);
-        });
-      }
-      await stage.settles("backlog", 4);
-      const { lines } = await stage.judge();
-      // Twice it was done without anybody being told: two writes, not four.
-      const done = lines.filter(
-        (line) => line.kind === "api" && line.what === "scale" && line.verb === "update" && line.code < 300,
-      );
-      assert.equal(done.length, 3, "0 → 3 → 6 → 4");
+      await writesOnce(plane, title, fault);
     });
   }
 

@@ -20,6 +20,7 @@ const rows: Readonly<Record<number, string>> = {
   25: "workers that leave still work while others begin",
   26: "one bad object harms the others",
   27: "a secret is rotated",
+  29: "calls pile up behind a broker that is dead",
   33: "the target is deleted and made again",
   34: "the Lease is lost while a write is under way",
   35: "a renewal counts from its answer",
@@ -35,12 +36,15 @@ const rows: Readonly<Record<number, string>> = {
   65: "who is busy is not told any more",
   66: "a node is lost",
   67: "a rollout is under way",
+  68: "a warm shutdown of Celery loses the task just taken",
   69: "two ScaledWorkers have one target",
   70: "values that are wrong",
   71: "an edit in the midst of a decision",
   72: "a pause is lost",
   73: "a secret is missing",
   74: "a secret is told",
+  77: "no file descriptor is left",
+  78: "the heap is at its end",
 };
 
 /** Rows that titles of tests name: `(row 3)`, `(rows 3, 12)`. */

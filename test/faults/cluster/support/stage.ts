@@ -92,8 +92,8 @@ export async function setClusterStage(plane: Access, options: ClusterStageOption
   const commandOf = new Map(options.pools.map(({ name, kind, command }) => [name, command ?? commands[kind]]));
   const env = { WORKTIDE_TEST_JOURNAL: house.journal, REDIS_URL: house.redis.url, LOCK_MS: "2000", STALLED_MS: "1000" };
   const node = undo.use(
-    await startNode(plane, room, (pool) => ({
-      command: commandOf.get(pool) ?? sleeping,
+    await startNode(plane, room, (pool, pod) => ({
+      command: (commandOf.get(pool) ?? sleeping).map((word) => word.replaceAll("${WORKTIDE_WORKER_ID}", pod)),
       env: { ...env, QUEUE: pool, ...house.around.env },
     })),
   );
