@@ -20,6 +20,8 @@ export type ScaleObject = Readonly<{
   /** Wanted; absent where only `/scale` knows. */
   replicas?: number;
   selector?: Selector;
+  /** How many pods its controller says that there are. */
+  counted?: number;
   /** Being deleted. */
   leaving: boolean;
   /** Pods of an older template are there, or the template has not been looked at yet. */
@@ -61,14 +63,15 @@ export function slimWorkload(object: object): ScaleObject {
 
 /** Any other kind: its size and selector are asked for at `/scale`. */
 export function slimCustom(object: object): ScaleObject {
-  const { metadata } = object as Workload;
+  const { metadata, status = {} } = object as Workload;
   const setBy = whoSet(metadata.managedFields);
   return {
     uid: metadata.uid,
     resourceVersion: metadata.resourceVersion,
     generation: metadata.generation ?? 0,
     leaving: metadata.deletionTimestamp !== undefined,
-    rolling: isRolling((object as Workload).status ?? {}),
+    rolling: isRolling(status),
+    ...(typeof status.replicas === "number" && { counted: status.replicas }),
     ...(setBy && { setBy }),
   };
 }

@@ -142,7 +142,7 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
     }
 
     async function lower(change: Change): Promise<Applied> {
-      const plan = planOf(change, poolOf(now), view.pods());
+      const plan = planOf(change, poolOf(now), view.pods(), now.object.counted);
       if (plan.size >= present.replicas) return { size: present.replicas, note: "none of those can go that may" };
       const named = plan.first.length > 0;
       const beganAt = clock();
@@ -158,7 +158,7 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
       const still = () => !signal.aborted && !(named && late());
       sizes.begins(plan.size);
       const outcome = named
-        ? await removeThenWrite(writer, { uid, present, plan, still })
+        ? await removeThenWrite(writer, { uid, present, plan, still, pods: view.pods, direct: ref.kind === "ReplicaSet" })
         : await writer.put(uid, present, plan.size, { lane: "lower", tries, still });
       if (named && "other" in outcome && late()) slowUntil = clock() + slowMs;
       if (named && "written" in outcome) spare(before, new Set(plan.first.map(({ name }) => name)));

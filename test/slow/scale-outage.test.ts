@@ -29,6 +29,33 @@ describe("a target of a control plane in trouble", { skip: await noControlPlane(
     });
   }
 
+  it("is not lowered where it is a ReplicaSet that replaces nobody: told of the size first, it would take others (row 37)", async () => {
+    await using rig = await openRig(plane);
+    await rig.create("mails", 4, "ReplicaSet");
+    const names = (await rig.runAll(4, (index) => ({ ready: index > 1 }))).map(({ metadata }) => metadata.name);
+    await rig.settled(4, { ready: 2 });
+    const { target, until } = rig.open("mails", { kind: "ReplicaSet" });
+    await until("4 up", ({ members }) => members?.filter(({ ready }) => ready).length === 4);
+    plane.controllerManager.stopProcess();
+    try {
+      const applied = await target.apply(change(4, 2, names.slice(2)), never);
+      assert.deepEqual(applied, { size: 4, note: "2 asked for, and no more could go" });
+    } finally {
+      plane.controllerManager.contProcess();
+    }
+    await rig.settled(4);
+    const left = (await rig.living()).map(({ metadata }) => metadata.name);
+    assert.deepEqual(
+      names.filter((name) => left.includes(name)),
+      names.slice(0, 2),
+    );
+    await until("the two that came", ({ existing }) => existing === 4);
+    const fresh = left.filter((name) => !names.includes(name));
+    assert.equal((await target.apply(change(4, 2, fresh), never)).size, 2);
+    await rig.settled(2);
+    assert.deepEqual((await rig.living()).map(({ metadata }) => metadata.name).toSorted(), names.slice(0, 2));
+  });
+
   it("stays known while the API server is away, and is written once it is back (row 21, I27)", async () => {
     await using rig = await openRig(plane);
     await rig.create("mails", 1);

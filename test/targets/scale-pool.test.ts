@@ -114,7 +114,7 @@ describe("the way to a smaller size", () => {
   const abc = [pod("a"), pod("b"), pod("c")];
   const plan = (given: ScaleState, to: number, remove?: readonly string[]) => {
     const change = { from: given.wanted, to, decision: "d", ...(remove && { remove }) };
-    const { size, first } = planOf(change, poolOf(given), given.pods);
+    const { size, first } = planOf(change, poolOf(given), given.pods, given.object.counted);
     return `${size} ${first.map(({ name }) => name).join()}`.trim();
   };
 
@@ -129,6 +129,10 @@ describe("the way to a smaller size", () => {
   test("takes empty places first", () => {
     assert.equal(plan(state(abc, { wanted: 5 }), 2, ["c"]), "2 c");
     assert.equal(plan(state(abc, { wanted: 5 }), 3, []), "3");
+    const counted = (of: number) => state(abc, { wanted: 5, object: { ...state([]).object, counted: of } });
+    assert.equal(plan(counted(3), 3, []), "3");
+    assert.equal(plan(counted(5), 3, []), "5", "told of the size first, its controller would take two of the three");
+    assert.equal(plan(counted(4), 2, ["c"]), "3 c");
   });
 
   test("to zero is the size alone, and only when all may go", () => {
