@@ -58,10 +58,12 @@ export function planOf({ to, remove }: Change, pool: Pool, pods: ReadonlyMap<str
 const triesAfterDeletion = 20;
 
 /**
- * So long the API server may take for one request of a removal, and the controllers for replacing who was deleted, ms: nobody
- * has seen a pod that replaces another one ready sooner than 600 ms after.
+ * So long the API server may take for one request of a removal, ms: a deletion and the size are one each, and nobody has
+ * seen a pod that replaces another one ready sooner than 600 ms after.
  */
 export const promptMs = 500;
+/** So long the replacements are waited for, where there must be some and where there should, ms: some 100 were seen. */
+const replacedMs = { direct: promptMs, other: 250 } as const;
 
 /**
  * Deletes the chosen pods, each as it was when it was chosen, and then writes the size that is left. Their ReplicaSet
@@ -101,7 +103,7 @@ export async function removeThenWrite(
   const to = plan.size + first.length - removed;
   if (to === present.replicas) return { other: present };
   const replaced = () => stayingOf(pods()).filter(({ name }) => !gone.has(name)).length >= present.replicas;
-  if (!(await holds(replaced, still)) && direct) return { other: present };
+  if (!(await holds(replaced, still, direct ? replacedMs.direct : replacedMs.other)) && direct) return { other: present };
   const how = { lane: "lower", tries: triesAfterDeletion, still } as const;
   return writer.patch(uid, present, to, how).catch((cause: unknown) => {
     if (!isKubeError(cause, "Forbidden")) throw cause;
@@ -109,8 +111,8 @@ export async function removeThenWrite(
   });
 }
 
-/** Whether it comes to hold within {@link promptMs}; no as soon as `still` says no. */
-async function holds(is: () => boolean, still: () => boolean): Promise<boolean> {
-  for (const end = performance.now() + promptMs; !is(); await sleep(10)) if (!still() || performance.now() > end) return false;
+/** Whether it comes to hold within so many ms; no as soon as `still` says no. */
+async function holds(is: () => boolean, still: () => boolean, ms: number): Promise<boolean> {
+  for (const end = performance.now() + ms; !is(); await sleep(10)) if (!still() || performance.now() > end) return false;
   return true;
 }

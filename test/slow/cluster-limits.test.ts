@@ -87,9 +87,7 @@ suite("What a controller and its workers live on runs out", { skip: await noCont
   test("pods of Celery go while tasks come in and connections break: none is lost or run twice (row 68)", celery, async () => {
     const command = celeryCommand("python" in python ? python.python : "", 1);
     const tasks = pool("tasks", { kind: "celery", command, min: 1 });
-    // Celery begins in two seconds where a quick worker takes a fifth of one.
-    const constants = { transitionMs: 20_000, duplicates: "fail" } as const;
-    await using stage = await setClusterStage(plane, { pools: [tasks], constants });
+    await using stage = await setClusterStage(plane, { pools: [tasks], constants: { duplicates: "fail" } });
     await stage.start();
     const until = join(stage.dir, "release");
     await stage.enqueue("tasks", 1, 0, { until });

@@ -76,6 +76,6 @@ suite("A controller whose API server fails", { skip: await noControlPlane(), con
       }
       script.setLines((line) => [line]);
     });
-    await stage.judge({ transitionMs: 30_000 });
+    await stage.judge();
   });
 });

@@ -187,7 +187,8 @@ export async function setClusterStage(plane: Access, options: ClusterStageOption
         workers,
         canaries: [house.password],
         cluster: { leaseMs, users: controllers.users() },
-        constants: { ...options.constants, ...constants },
+        // From a size to its processes there are an API server, controllers and a node, whose time is not worktide's.
+        constants: { transitionMs: 30_000, ...options.constants, ...constants },
       });
     },
   };
