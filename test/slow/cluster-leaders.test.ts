@@ -66,7 +66,7 @@ suite("Two controllers, of which one leads", { skip: await noControlPlane(), con
     await using stage = await setClusterStage(plane, { pools: [backlog] });
     const first = await stage.start();
     await first.leads();
-    await stage.start();
+    const both = [first, await stage.start()];
     await stage.settles("backlog", 3);
     const lease = `/apis/coordination.k8s.io/v1/namespaces/${stage.room}/leases/worktide`;
     await stage.fault({ fault: "deleted" }, async () => {
@@ -75,7 +75,12 @@ suite("Two controllers, of which one leads", { skip: await noControlPlane(), con
       await stage.size("backlog", 4);
     });
     await stage.fault({ fault: "edited" }, async () => {
+      const heard = both.map(({ life }) => life.said.length);
       await plane.request("PATCH", lease, { spec: { holderIdentity: "nobody" } });
+      // Until it hears of it, whoever led leads, as nobody else does.
+      const deposed = () =>
+        both.some(({ life }, i) => life.said.slice(heard[i]).some((line) => line.includes('"msg":"stands by"')));
+      await stage.wait("whoever led to stand by", deposed);
       await stage.admin.rPush("backlog:backlog", ["5"]);
       await stage.size("backlog", 5);
     });
