@@ -32,6 +32,8 @@ const mostAtOnce = 16;
  * sent on it would be lost, for a POST is not sent again; and with `failurePolicy: Ignore` its object would pass unseen.
  */
 const idleMs = 120_000;
+/** So long after the end of listening what is being asked may still be answered, ms. */
+const lastMs = 1_000;
 const hourMs = 3_600_000;
 const againMs = 5_000;
 
@@ -148,9 +150,14 @@ function listening(server: Server, { host, port }: AdmissionServerOptions["liste
 }
 
 /** The API server keeps its connections open: those that are idle go at once, an answer on its way is awaited. */
+/** Answers what is being asked, for {@link lastMs}; a connection whose request was not read to its end never counts as idle. */
 function closed(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve());
+    const late = setTimeout(() => server.closeAllConnections(), lastMs);
+    server.close(() => {
+      clearTimeout(late);
+      resolve();
+    });
     server.closeIdleConnections();
   });
 }
