@@ -149,8 +149,10 @@ function listening(server: Server, { host, port }: AdmissionServerOptions["liste
   });
 }
 
-/** The API server keeps its connections open: those that are idle go at once, an answer on its way is awaited. */
-/** Answers what is being asked, for {@link lastMs}; a connection whose request was not read to its end never counts as idle. */
+/**
+ * The API server keeps its connections open: those that are idle go at once, and an answer on its way is awaited, for
+ * {@link lastMs}: a connection whose request was not read to its end never counts as idle.
+ */
 function closed(server: Server): Promise<void> {
   return new Promise((resolve) => {
     const late = setTimeout(() => server.closeAllConnections(), lastMs);

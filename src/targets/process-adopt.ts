@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { realpathSync } from "node:fs";
 import { join } from "node:path";
-import { type FoundWorker, findWorkers, groupLivesWithoutLeader, isSame } from "./process-identity.ts";
+import { type FoundWorker, findWorkers, groupLivesWithoutLeader, isSame, realPath } from "./process-identity.ts";
 import type { MemberRecord, PoolState } from "./process-state.ts";
 import type { ProcessWorker } from "./process-worker.ts";
 
@@ -31,10 +30,12 @@ function adopt({ pool, state, boot, logDir, now }: AdoptOptions): readonly Proce
   const records = state !== undefined && state.boot === boot ? state.members : [];
   const named = records.flatMap((record) => fromRecord(record, now) ?? []);
   const taken = new Set(named.map((worker) => worker.id));
-  const found = findWorkers(pool, logDir)
-    .filter(
-      (row) => !taken.has(row.id) && (records.some(({ id, pid }) => id === row.id && pid === undefined) || writesTo(row, logDir)),
-    )
+  const logs = realPath(logDir);
+  const isOurs = ({ id, stdout }: FoundWorker) =>
+    records.some((record) => record.id === id && record.pid === undefined) ||
+    (logs !== undefined && stdout === join(logs, `${id}.log`));
+  const found = findWorkers(pool, logs)
+    .filter((row) => !taken.has(row.id) && isOurs(row))
     .toSorted((a, b) => Number(a.start) - Number(b.start));
   for (const row of found) {
     const slot = Number(/-(\d+)-[0-9a-f]{4}$/.exec(row.id)?.[1]);
@@ -79,12 +80,4 @@ function adopted(record: MemberRecord & { pid: number; start: string }, now: num
     checkAt: leaving ? now : undefined,
     ...{ overdueSince: undefined, killed: false, ended: undefined },
   };
-}
-
-function writesTo({ stdout, id }: FoundWorker, logDir: string): boolean {
-  try {
-    return stdout === join(realpathSync(logDir), `${id}.log`);
-  } catch {
-    return false;
-  }
 }

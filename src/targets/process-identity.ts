@@ -61,13 +61,12 @@ function belongsTo(pid: number, { id, log }: Readonly<{ id: string; log?: string
 
 /**
  * Workers of this pool that run: what a state file that was lost, or not yet written, does not tell. They are known by their
- * environment; where that is overwritten with a title (setproctitle, as in Airflow's workers), by the log file in `logDir`
- * that nobody but the worker of that name was ever given. Only leaders of a group count: a worker's own children inherit
- * both. Linux only; nothing elsewhere.
+ * environment; where that is overwritten with a title (setproctitle, as in Airflow's workers), by the log file in `logs`
+ * (a real path) that nobody but the worker of that name was ever given. Only leaders of a group count: a worker's own children
+ * inherit both. Linux only; nothing elsewhere.
  */
-export function findWorkers(pool: string, logDir?: string): readonly FoundWorker[] {
+export function findWorkers(pool: string, logs?: string): readonly FoundWorker[] {
   if (!hasProc) return [];
-  const logs = logDir === undefined ? undefined : realPath(logDir);
   return allPids().flatMap((pid) => {
     const variables = environmentOf(pid);
     const id = idIn(variables, pool) ?? (logs !== undefined && isOverwritten(variables) ? idOfLog(pid, logs, pool) : undefined);
@@ -102,7 +101,8 @@ function outputOf(pid: number): string | undefined {
   return stdout === linkOf(`/proc/${pid}/fd/2`) ? stdout : undefined;
 }
 
-function realPath(path: string): string | undefined {
+/** Without links; undefined where there is nothing. */
+export function realPath(path: string): string | undefined {
   try {
     return realpathSync(path);
   } catch {

@@ -95,7 +95,9 @@ export async function removeThenWrite(
   const { uid, present, plan, still, pods, direct } = work;
   const { first } = plan;
   const gone = new Set<string>();
-  const remove = async (pod: SeenPod) => void (still() && (await writer.removePod(pod)) && gone.add(pod.name));
+  const remove = async (pod: SeenPod) => {
+    if (still() && (await writer.removePod(pod))) gone.add(pod.name);
+  };
   const outcomes = await Promise.allSettled(first.map(remove));
   const removed = gone.size;
   const failed = outcomes.find((outcome) => outcome.status === "rejected");
