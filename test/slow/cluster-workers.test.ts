@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { backlog, fill, outlivesScaleDown } from "../faults/cluster/support/backlog.ts";
 import { setClusterStage } from "../faults/cluster/support/stage.ts";
 import { pool } from "../faults/support/pools.ts";
-import { kill } from "../faults/support/proc.ts";
+import { keepsWedged } from "../faults/support/wedged.ts";
 import type { Access } from "../support/cluster/access.ts";
 import { noControlPlane } from "../support/control-plane.ts";
 import { sharedControlPlane } from "../support/shared-control-plane.ts";
@@ -32,24 +30,7 @@ suite("Pods and their workers fail", { skip: await noControlPlane(), concurrency
     const mails = pool("mails", { min: 1, max: 3 });
     await using stage = await setClusterStage(plane, { pools: [mails], workerEnv: { LOCK_MS: "30000" } });
     await stage.start();
-    const until = join(stage.dir, "release");
-    await stage.enqueue("mails", 3, 1_500, { until });
-    await stage.enqueue("mails", 3, 1_500);
-    await stage.busy(3); // all of them, so whoever is stopped has one in hand
-    const [victim] = stage.processes("mails");
-    assert.ok(victim !== undefined);
-    await stage.fault({ fault: "SIGSTOP", ...onMails, member: victim.id }, async () => {
-      kill(victim.pid, "SIGSTOP");
-      await writeFile(until, "");
-      await pause(4_000);
-      assert.ok(
-        stage.processes("mails").some(({ id }) => id === victim.id),
-        "it is still there",
-      );
-      kill(victim.pid, "SIGCONT");
-    });
-    await stage.drained();
-    await stage.settles("mails", 1);
+    await keepsWedged(stage, 3, 4_000);
     await stage.judge();
   });
 

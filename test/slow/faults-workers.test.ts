@@ -7,6 +7,7 @@ import { pool } from "../faults/support/pools.ts";
 import { kill } from "../faults/support/proc.ts";
 import { calm, whileBusy } from "../faults/support/scenario.ts";
 import { setStage } from "../faults/support/stage.ts";
+import { keepsWedged } from "../faults/support/wedged.ts";
 import { waitFor } from "../support/wait.ts";
 
 const onMails = { worker: "mails" } as const;
@@ -14,24 +15,7 @@ const onMails = { worker: "mails" } as const;
 suite("Workers fail", { concurrency: 3 }, () => {
   test("a worker that is wedged with a job in hand is never taken away (rows 3, 12)", async () => {
     await using stage = await setStage({ pools: [pool("mails", { min: 1 }), calm], workerEnv: { LOCK_MS: "30000" } });
-    const until = join(stage.dir, "release");
-    await stage.enqueue("mails", 3, 1500, { until });
-    await stage.enqueue("mails", 5, 1500);
-    await stage.busy(3); // all of them, so whoever is stopped has one in hand
-    const [victim] = stage.processes("mails");
-    assert.ok(victim !== undefined);
-    await stage.fault({ fault: "SIGSTOP", ...onMails, member: victim.id }, async () => {
-      kill(victim.pid, "SIGSTOP");
-      await writeFile(until, "");
-      await pause(5000);
-      assert.ok(
-        stage.processes("mails").some(({ pid }) => pid === victim.pid),
-        "it is still there",
-      );
-      kill(victim.pid, "SIGCONT");
-    });
-    await stage.drained();
-    await stage.settles("mails", 1);
+    await keepsWedged(stage, 5, 5_000);
     await stage.judge();
   });
 
