@@ -1,5 +1,3 @@
-import { spawn } from "node:child_process";
-import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { clusterConnectionKind, connectionKind, scaledWorkerKind } from "../src/cluster/kinds.ts";
@@ -9,18 +7,22 @@ import { watchList } from "../src/kube/watch-list.ts";
 import { type ControlPlane, startControlPlane } from "../test/support/control-plane.ts";
 import type { Bench } from "./context.ts";
 import { digits } from "./figures.ts";
+import { type House, startController } from "./house.ts";
 import { eachOf, served } from "./kube.ts";
 import { usageOf } from "./proc.ts";
 import { type BenchRedis, startRedis } from "./redis.ts";
 
 const deploymentKind: Kind = { apiVersion: "apps/v1", kind: "Deployment", plural: "deployments", namespaced: true };
 const crds = fileURLToPath(new URL("../manifests/crds", import.meta.url));
-const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 const filling = 200;
+/** What makes ReplicaSets of Deployments would write for minutes beside what is measured. */
+const controllerManagerArgs = ["--kube-api-qps=500", "--kube-api-burst=1000"];
+/** So long nobody writes: then the cluster is at rest. */
+const quietMs = 5_000;
 
 /** What the controller costs in a cluster, and how fast it is, by ScaledWorkers. */
 export const controller: Bench = async ({ quick, say }) => {
-  await using plane = await startControlPlane();
+  await using plane = await startControlPlane({ controllerManagerArgs });
   await using redis = await startRedis();
   await plane.kubectl(["apply", "--server-side", "-k", crds]);
   await using admin = await createClient({ access: { kubeconfig: [plane.kubeconfig] }, userAgent: "worktide-bench" });
@@ -31,6 +33,7 @@ export const controller: Bench = async ({ quick, say }) => {
   for (const workers of quick ? [1_000] : [1_000, 10_000]) {
     await make(admin, made, workers);
     made = workers;
+    await quiet(plane);
     const row = await measure({ plane, admin, redis }, workers, quick ? 15_000 : 60_000);
     say(`controller: ${workers} ScaledWorkers: ${row.join(" | ")}`);
     rows.push([digits(workers), ...row]);
@@ -40,7 +43,7 @@ export const controller: Bench = async ({ quick, say }) => {
       title: "The controller in a cluster, by ScaledWorkers",
       note:
         "A real kube-apiserver, etcd and kube-controller-manager on the same machine; a Deployment and a Redis list for each ScaledWorker, at the " +
-        "default interval of 1 s. Decided: from the start of the process until it has decided on all of them; the first status of each is " +
+        "default interval of 1 s. The built package, with flags and environment of the image. Decided: from the start of the process until it has decided on all of them; the first status of each is " +
         "written after that. At rest for 60 s: CPU of the process, RSS, and all writes that the API server got from anybody, those of Leases " +
         `left out. Filled: ${filling} queues at once, from just before until the last Deployment has its new size. ` +
         "Goals: 0 writes, 200 filled within 2 s; 10,000 decided within 60 s, RSS ≤ 400 MiB, ≤ 30 % of a core.",
@@ -81,36 +84,26 @@ async function make(admin: KubeClient, from: number, to: number): Promise<void> 
   });
 }
 
-type House = Readonly<{ plane: ControlPlane; admin: KubeClient; redis: BenchRedis }>;
+type Stage = Readonly<{ plane: ControlPlane; admin: KubeClient; redis: BenchRedis }>;
 type Sized = KubeObject & Readonly<{ spec: Readonly<{ replicas?: number }> }>;
 type Told = KubeObject & Readonly<{ status?: Readonly<{ reason?: string }> }>;
 
-async function measure({ plane, admin, redis }: House, workers: number, restMs: number): Promise<readonly string[]> {
+async function measure({ plane, admin, redis }: Stage, workers: number, restMs: number): Promise<readonly string[]> {
   await using told = watchList<Told, string>(admin, { kind: scaledWorkerKind }, ({ status }) => status?.reason ?? "");
   await using sizes = watchList<Sized, number>(admin, { kind: deploymentKind }, ({ spec }) => spec.replicas ?? 0);
   await Promise.all([told.synced, sizes.synced]);
   const began = performance.now();
   const seconds = () => (performance.now() - began) / 1000;
-  const child = spawn(process.execPath, [main, "controller", "--listen", "127.0.0.1:0"], {
-    env: { ...process.env, KUBECONFIG: plane.kubeconfig },
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  using _ = { [Symbol.dispose]: () => void child.kill() };
-  const url = Promise.withResolvers<string>();
-  createInterface({ input: child.stderr }).on("line", (line) => {
-    const found = /"url":"(http[^"]+)"/.exec(line)?.[1];
-    if (found !== undefined) url.resolve(found);
-  });
-  const base = await url.promise;
-  while ((await decided(base)) < workers) await pause(500);
+  await using house = await startController(plane.kubeconfig);
+  while ((await decided(house)) < workers) await pause(500);
   const decidedS = seconds();
   const untold = () => [...told.entries()].filter(([, reason]) => reason === "" || reason === "Starting").length;
   while (untold() > 0) await pause(500);
   const toldS = seconds();
   await pause(10_000);
-  const [before, writesBefore] = [usageOf(child.pid ?? 0), await writes(plane)];
+  const [before, writesBefore] = [usageOf(house.pid), await writes(plane)];
   await pause(restMs);
-  const [after, writesAfter] = [usageOf(child.pid ?? 0), await writes(plane)];
+  const [after, writesAfter] = [usageOf(house.pid), await writes(plane)];
   const filled = await fill(redis, sizes);
   return [
     digits(decidedS),
@@ -123,10 +116,14 @@ async function measure({ plane, admin, redis }: House, workers: number, restMs: 
   ];
 }
 
-async function decided(base: string): Promise<number> {
-  const response = await fetch(`${base}/api/v1/workers`);
-  const { workers } = (await response.json()) as { workers: readonly { decision?: unknown }[] };
+async function decided(house: House): Promise<number> {
+  const { workers } = (await house.get("/api/v1/workers")) as { workers: readonly { decision?: unknown }[] };
   return workers.filter(({ decision }) => decision !== undefined).length;
+}
+
+/** Until nobody writes. */
+async function quiet(plane: ControlPlane): Promise<void> {
+  for (let [was, now] = [-1, await writes(plane)]; now !== was; [was, now] = [now, await writes(plane)]) await pause(quietMs);
 }
 
 /** What changes something, by anybody; Leases are renewed all the time. */

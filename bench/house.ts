@@ -46,6 +46,12 @@ export function startMany(url: string, workers: number, triggers = 1): Promise<H
   return start([], imageEnv, () => [...imageFlags, join(built, "bench/many.js"), url, String(workers), String(triggers)]);
 }
 
+/** `worktide controller` on the cluster of a kubeconfig, with flags and environment of the Dockerfile. */
+export function startController(kubeconfig: string): Promise<House> {
+  const words = [...imageFlags, join(built, "src/main.js"), "controller", "--listen", "127.0.0.1:0", "--log-format", "json"];
+  return start([], { ...imageEnv, KUBECONFIG: kubeconfig }, () => words);
+}
+
 let isBuilt = false;
 
 /** What is measured is what users run: JavaScript, as in the package. Once per run. */
