@@ -71,12 +71,15 @@ function toResult(query: Query, survey: Survey | Problem | undefined): Result {
   return { reading: readingOf(found as readonly QueueNumbers[], query.combine, survey) };
 }
 
+/** Nobody's jobs wait in them: replies, what Celery's workers say to each other, and its ladder of delays, which all queues share. */
+const notWork = /^(?:amq\.gen-.*|celeryev\..*|celery_delayed_\d+|.*\.celery\.pidbox)$/su;
+
 /** The names that a query is about; nothing that matches is no empty queue. */
 function namesOf({ queue, pattern = "" }: Query, { names, blind }: Survey): readonly string[] | Problem {
   if (queue !== undefined) return [queue];
   if (names === undefined) return blind ?? { kind: "missing", message: "`pattern` needs the management API" };
   const matching = wholeName(pattern);
-  const found = names.filter((name) => matching?.test(name));
+  const found = names.filter((name) => matching?.test(name) && !notWork.test(name));
   return found.length > 0 ? found : { kind: "missing", message: `no queue matches '${pattern}'` };
 }
 

@@ -7,6 +7,9 @@ type Row = Readonly<Record<string, unknown>>;
 /** One queue in the list of a virtual host. Counts are absent while RabbitMQ has none. */
 export type QueueRow = Readonly<{ type: string; state: string; ready?: number; unacked?: number }>;
 
+/** What {@link queueRows} reads of each. */
+export const queueColumns = "columns=name,type,state,messages_ready,messages_unacknowledged,members,online";
+
 /** Throws BrokerError where the answer is not a list: a proxy, another API. */
 export function rowsOf(answer: unknown): readonly Row[] {
   if (!Array.isArray(answer)) throw new BrokerError({ kind: "invalid", message: "the management API answers with no list" });
@@ -35,10 +38,16 @@ export function queueRows(answer: unknown): ReadonlyMap<string, QueueRow> {
     const [ready, unacked] = [count(row["messages_ready"]), count(row["messages_unacknowledged"])];
     rows.set(name, {
       type: string(row["type"]) ?? "classic",
-      state: string(row["state"]) ?? "running",
+      state: hasNoMajority(row) ? "minority" : (string(row["state"]) ?? "running"),
       ...(ready !== undefined && { ready }),
       ...(unacked !== undefined && { unacked }),
     });
   }
   return rows;
+}
+
+/** What RabbitMQ 4 calls so itself: a leader that lives goes on telling the number that it had when the others went. */
+function hasNoMajority({ type, members, online }: Row): boolean {
+  if (type !== "quorum" || !Array.isArray(members) || !Array.isArray(online)) return false;
+  return members.length > 0 && online.length * 2 <= members.length;
 }

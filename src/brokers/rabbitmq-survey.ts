@@ -5,7 +5,7 @@ import { type Board, createBoard } from "./rabbitmq-board.ts";
 import type { QueueNumbers, Survey } from "./rabbitmq-client.ts";
 import type { Depth, RabbitLink } from "./rabbitmq-link.ts";
 import type { Management } from "./rabbitmq-management.ts";
-import { type QueueRow, queueRows } from "./rabbitmq-rows.ts";
+import { type QueueRow, queueColumns, queueRows } from "./rabbitmq-rows.ts";
 
 type Listed = Readonly<{ rows: ReadonlyMap<string, QueueRow>; askedAt: number } | { problem: Problem }>;
 
@@ -43,9 +43,8 @@ export function createSurveyor(vhost: string, management: Management | undefined
 
   const ask = async (management: Management): Promise<Listed> => {
     const askedAt = monotonicMs();
-    const columns = "columns=name,type,state,messages_ready,messages_unacknowledged";
     try {
-      const path = `queues/${encodeURIComponent(vhost)}?disable_stats=true&enable_queue_totals=true&${columns}`;
+      const path = `queues/${encodeURIComponent(vhost)}?disable_stats=true&enable_queue_totals=true&${queueColumns}`;
       const rows = queueRows(await management.get(path));
       failures = 0;
       return { rows, askedAt };
@@ -172,6 +171,10 @@ function numbersOf(
     if (isMissing(depth)) return { kind: "missing", message: `there is no queue '${queue}' in virtual host '${vhost}'` };
     if (depth !== undefined && "kind" in depth) return depth;
     return { kind: "unreachable", message: `queue '${queue}' has no leader: too few of its nodes are up` };
+  }
+  if (row.state === "minority") {
+    const message = `queue '${queue}' has no majority, so that nobody gets its messages: too few of its nodes are up`;
+    return { kind: "unreachable", message };
   }
   if (bad.has(row.state))
     return { kind: "unreachable", message: `queue '${queue}' is ${row.state}: its node is down, or too few of its nodes are up` };

@@ -74,6 +74,19 @@ describe("the management API of RabbitMQ", { skip }, () => {
     assert.deepEqual([kind, message], ["unreachable", "queue 'mails' is down: its node is down, or too few of its nodes are up"]);
   });
 
+  it("that says a quorum queue has lost its majority makes it unknown: its leader tells its last number for ever", async () => {
+    const quorum = (online: readonly string[]) =>
+      json(row({ type: "quorum", members: ["a", "b", "c"], online, messages_ready: 2, messages_unacknowledged: 0 }));
+    await using lost = await standIn(quorum(["a"]));
+    await using alone = await openLab(server, { management: { url: lost.url } });
+    const { kind, message } = await alone.problem({ queue: "mails" });
+    assert.equal(kind, "unreachable");
+    assert.match(message, /^queue 'mails' has no majority/);
+    await using kept = await standIn(quorum(["a", "c"]));
+    await using lab = await openLab(server, { management: { url: kept.url } });
+    assert.equal((await lab.read({ queue: "mails" })).waiting, 2, "one of three may be away");
+  });
+
   it("that sends us elsewhere is not followed: a login goes only where it was given for", async () => {
     await using other = await standIn(json([]));
     await using management = await standIn((_, response) =>
@@ -91,6 +104,24 @@ describe("the management API of RabbitMQ", { skip }, () => {
     await using lab = await openLab(server, { management: settings, username: "guest", password: "guest" });
     await lab.read({ queue: "mails" });
     assert.equal(management.asked[0]?.headers.authorization, undefined, "without its password it has no login at all");
+  });
+
+  it("is asked for one list a round, and for one more at most, however many queues and patterns there are", async () => {
+    const names = Array.from({ length: 500 }, (_, i) => `mails-${i}`);
+    const rows = names.map((name) => ({ ...row({ messages_ready: 1, messages_unacknowledged: 0 })[0], name }));
+    await using management = await standIn((request, response) =>
+      json(request.url?.includes("enable_queue_totals") ? rows : [])(request, response),
+    );
+    await using lab = await openLab(server, { management: { url: management.url } });
+    const queries = [...names.map((queue) => ({ queue })), { pattern: "mails-.*" }, { pattern: "mails-1.*", combine: "max" }];
+    const rounds = 10;
+    for (let round = 0; round < rounds; round++) {
+      const found = await lab.outcomes(...queries);
+      assert.ok(found.every((result) => "reading" in result));
+    }
+    const lists = management.asked.filter(({ url }) => url?.includes("enable_queue_totals")).length;
+    assert.equal(lists, rounds);
+    assert.ok(management.asked.length - lists <= rounds, String(management.asked.map(({ url }) => url)));
   });
 
   it("that is down is asked less and less often, and is back by itself", async () => {

@@ -128,6 +128,17 @@ describe("queues of RabbitMQ", { skip }, () => {
     worker.destroy();
   });
 
+  it("in which nobody's jobs wait match no pattern: replies, what Celery's workers say, and its ladder of delays", async () => {
+    await server.api("PUT", "vhosts/ladder");
+    const own = await rabbitClient(`${server.url}/ladder`);
+    const { queue: unnamed } = await (await own.model.createChannel()).assertQueue("");
+    for (const name of ["celery_delayed_8", "w@x.celery.pidbox", "celeryev.1", "mails"]) await own.make(name);
+    for (const name of [unnamed, "celery_delayed_8", "w@x.celery.pidbox", "celeryev.1", "mails"]) await own.put(name, 20);
+    assert.equal((await lab.read({ pattern: ".*", vhost: "ladder" })).waiting, 20, "a naive sum says 100");
+    assert.equal((await lab.read({ queue: "celery_delayed_8", vhost: "ladder" })).waiting, 20, "by its name each can be read");
+    own.destroy();
+  });
+
   it("of other virtual hosts are read over connections of their own, and fail alone", async () => {
     await server.api("PUT", "vhosts/other%2Fone");
     await producer.make("same");

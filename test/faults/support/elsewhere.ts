@@ -27,15 +27,17 @@ export type ElsewhereScenario = Readonly<{
   faults: readonly Fault[];
   /** Takes two of the three jobs away: a pool that is known again gets smaller again. Absent where that is not known at once. */
   shorten?: () => Promise<unknown>;
+  /** More environment for worktide. */
+  env?: Readonly<Record<string, string>>;
 }>;
 
 /**
  * One fault after the other under three workers, with a second trigger that wants none: the size is held through each, it
  * is known again by itself, and in the end it follows the queue again. Judged by all invariants.
  */
-export async function heldThroughAll({ source, trigger, faults, shorten }: ElsewhereScenario): Promise<void> {
+export async function heldThroughAll({ source, trigger, faults, shorten, env = {} }: ElsewhereScenario): Promise<void> {
   const backlog = pool("backlog", { kind: "elsewhere", waitingPerReplica: 1, also: true, trigger });
-  await using stage = await setStage({ pools: [backlog, calm], elsewhere: source });
+  await using stage = await setStage({ pools: [backlog, calm], elsewhere: source, env });
   await stage.settles("calm", 1);
   await stage.settles("backlog", 3);
   for (const { name, sees, outage = true, begin, end } of faults) {
@@ -58,6 +60,14 @@ export async function heldThroughAll({ source, trigger, faults, shorten }: Elsew
   for (const { name } of faults) heldDuring(verdict, name, ["backlog"]);
 }
 
+const passing = ({ proxy }: Stage) => proxy.set({ kind: "pass" });
+
+/** Answers that come too late, in part, or spoilt: what a proxy makes of a service that is asked at every reading. */
+export const answerFaults: readonly Fault[] = [
+  { name: "slow", sees: "timeout", begin: ({ proxy }) => proxy.set({ kind: "delay", ms: 2500 }), end: passing },
+  { name: "cut off", sees: "unreachable", begin: ({ proxy }) => proxy.set({ kind: "truncate", bytes: 20 }), end: passing },
+];
+
 /** What a proxy makes of any service. */
 export const networkFaults: readonly Fault[] = [
   {
@@ -67,12 +77,18 @@ export const networkFaults: readonly Fault[] = [
       await proxy.set({ kind: "refuse" });
       proxy.cut();
     },
-    end: ({ proxy }) => proxy.set({ kind: "pass" }),
+    end: passing,
   },
-  {
-    name: "silent",
-    sees: "timeout",
-    begin: ({ proxy }) => proxy.set({ kind: "hole" }),
-    end: ({ proxy }) => proxy.set({ kind: "pass" }),
-  },
+  { name: "silent", sees: "timeout", begin: ({ proxy }) => proxy.set({ kind: "hole" }), end: passing },
 ];
+
+/** Dials are taken, and never answered. */
+export const mute: Fault = {
+  name: "mute",
+  sees: "timeout",
+  async begin({ proxy }) {
+    await proxy.set({ kind: "mute" });
+    proxy.cut();
+  },
+  end: passing,
+};

@@ -6,34 +6,46 @@ import { type Fault, heldThroughAll } from "./elsewhere.ts";
 /** The queue in which jobs wait. */
 export const queue = "backlog";
 
+/** Who reads, where it is not the administrator. */
+export type Login = Readonly<{ username: string; password: string }>;
+
 /** Three jobs wait in a queue of a RabbitMQ, behind the proxy; its management API is not. */
-export async function throughRabbit(faultsOf: (server: TestRabbit, own: Own) => readonly Fault[]) {
+export async function throughRabbit(
+  faultsOf: (server: TestRabbit, own: Own) => readonly Fault[],
+  { type = "classic", login }: Readonly<{ type?: string; login?: Login }> = {},
+) {
   await using server = await startRabbit();
-  await through({ read: server, home: server, options: {} }, (own) => faultsOf(server, own));
+  if (login) {
+    await server.api("PUT", `users/${login.username}`, { password: login.password, tags: "monitoring" });
+    await server.api("PUT", `permissions/%2F/${login.username}`, { configure: "^$", write: "^$", read: "^$" });
+  }
+  const places = { read: server, home: server, ...typed(type), ...(login && { login }) };
+  await through(places, (own) => faultsOf(server, own));
 }
 
-/** The same in a cluster of three nodes, read from the first; the queue is at home on the last. */
+/** What was just taken from a quorum queue counts as in hand for some seconds. */
+const typed = (type: string) => ({ options: { arguments: { "x-queue-type": type } }, tellsAtOnce: type === "classic" });
+
+/** The same in a cluster of three nodes, read from the first; the queue is at home on the last, or there too. */
 export async function throughCluster(
-  { series, type }: Readonly<{ series: RabbitSeries; type: string }>,
+  { series, type, home = 2 }: Readonly<{ series: RabbitSeries; type: string; home?: 0 | 2 }>,
   faultsOf: (nodes: readonly TestRabbit[], own: Own) => readonly Fault[],
 ) {
   await using cluster = await startRabbitCluster(3, { series });
   const { nodes } = cluster;
-  const [read, , home] = nodes as readonly [TestRabbit, TestRabbit, TestRabbit];
-  await through({ read, home, options: { arguments: { "x-queue-type": type } }, tellsAtOnce: type === "classic" }, (own) =>
-    faultsOf(nodes, own),
-  );
+  const [read, , last] = nodes as readonly [TestRabbit, TestRabbit, TestRabbit];
+  await through({ read, home: home === 0 ? read : last, ...typed(type) }, (own) => faultsOf(nodes, own));
 }
 
 type Places = Readonly<{
   read: TestRabbit;
   home: TestRabbit;
   options: Readonly<Record<string, unknown>>;
-  /** What was just taken from a quorum queue counts as in hand for some seconds. */
-  tellsAtOnce?: boolean;
+  tellsAtOnce: boolean;
+  login?: Login;
 }>;
 
-async function through({ read, home, options, tellsAtOnce = true }: Places, faultsOf: (own: Own) => readonly Fault[]) {
+async function through({ read, home, options, tellsAtOnce, login }: Places, faultsOf: (own: Own) => readonly Fault[]) {
   let client = await rabbitClient(home.url);
   let waiting = 3;
   const fill = async () => {
@@ -60,12 +72,19 @@ async function through({ read, home, options, tellsAtOnce = true }: Places, faul
     await heldThroughAll({
       source: {
         port: () => read.port,
-        spec: (port) => ({ rabbitmq: { url: `amqp://127.0.0.1:${port}`, management: { url: read.managementUrl } } }),
+        spec: (port) => ({
+          rabbitmq: {
+            url: `amqp://127.0.0.1:${port}`,
+            management: { url: read.managementUrl },
+            ...(login && { username: login.username, passwordFrom: { env: "RABBITMQ_PASSWORD" } }),
+          },
+        }),
         waiting: () => waiting,
       },
       trigger: { rabbitmq: { queue } },
       faults: faultsOf(own),
       ...(tellsAtOnce && { shorten }),
+      ...(login && { env: { RABBITMQ_PASSWORD: login.password } }),
     });
   } finally {
     client.destroy();
