@@ -21,13 +21,12 @@ export const sqlQuery = {
 
 export type SqlQuery = Readonly<{ query: string; queue?: string | undefined; withoutRow: "Unknown" | "Empty" }>;
 
-/** What the query is about to tell: its columns have to stand in its text by their names. */
-export const tellsOf = ({ query }: SqlQuery) => ({
-  running: /\b(running|busy)\b/i.test(query),
-  workers: /\bbusy\b/i.test(query),
-});
-
-export const sightOf = (type: string) => (query: SqlQuery) => ({
-  ...tellsOf(query),
-  shownBy: `columns \`running\` and \`busy\` named in \`${type}.query\``,
-});
+/**
+ * What the query is about to tell: its columns have to stand in its text by their names, and not as values. Whether they are
+ * columns, its answer alone knows.
+ */
+export const sightOf = (type: string) => (query: SqlQuery) => {
+  const text = query.query.replace(/'[^']*'/g, "");
+  const [workers, running] = [/\bbusy\b/i.test(text), /\brunning\b/i.test(text)];
+  return { running: running || workers, workers, shownBy: `columns \`running\` and \`busy\` named in \`${type}.query\`` };
+};

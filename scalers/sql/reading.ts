@@ -1,6 +1,6 @@
 import type { Row, SqlAnswer, SqlReader } from "../../src/brokers/sql-client.ts";
 import type { Problem, Result, Sample, Worker } from "../../src/core/contract.ts";
-import { type SqlQuery, tellsOf } from "./query.ts";
+import type { SqlQuery } from "./query.ts";
 
 /** Columns that are counts, and what they are in a reading. */
 const counts = {
@@ -28,12 +28,22 @@ export async function readSql(client: SqlReader, queries: readonly SqlQuery[], s
 
 export function toResult(query: SqlQuery, answer: SqlAnswer): Result {
   if ("problem" in answer) return answer;
-  const { rows, epoch, askedAt: sampledAt } = answer;
+  const { columns, rows, epoch, askedAt: sampledAt } = answer;
+  const wrong = wrongColumns(query, columns);
+  if (wrong !== undefined) return invalid(wrong);
   const found = rowOf(query, rows);
-  if (found === "empty") return { reading: { ...emptyOf(query), epoch, sampledAt } };
+  if (found === "empty") return { reading: { ...emptyOf(columns), epoch, sampledAt } };
   if ("problem" in found) return found;
   const sample = sampleOf(found.row, sampledAt);
   return "problem" in sample ? sample : { reading: { ...sample, epoch, sampledAt } };
+}
+
+/** One column alone may have any name. */
+function wrongColumns({ queue }: SqlQuery, columns: readonly string[]): string | undefined {
+  if (queue !== undefined && !columns.includes("queue")) return "the query must return a column `queue`, to tell its rows by";
+  const told = columns.filter((column) => column !== "queue");
+  const odd = told.length === 1 ? undefined : told.find((column) => !known.includes(column));
+  return odd && `column \`${odd}\` is none of ${known.map((one) => `\`${one}\``).join(", ")}`;
 }
 
 function rowOf({ queue, withoutRow }: SqlQuery, rows: readonly Row[]) {
@@ -42,8 +52,6 @@ function rowOf({ queue, withoutRow }: SqlQuery, rows: readonly Row[]) {
     const way = rows.length === 0 ? "" : "; name one by `queue`";
     return invalid(`the query must return one row; found ${rows.length === 0 ? "none" : rows.length}${way}`);
   }
-  if (rows[0] !== undefined && !("queue" in rows[0]))
-    return invalid("the query must return a column `queue`, to tell its rows by");
   const own = rows.filter((row) => String(row["queue"]) === queue);
   if (own.length > 1) return invalid(`the query must return one row for queue '${queue}'; found ${own.length}`);
   if (own[0]) return { row: own[0] };
@@ -57,21 +65,17 @@ function rowOf({ queue, withoutRow }: SqlQuery, rows: readonly Row[]) {
 }
 
 /** Of what the query does not tell, a row that is not there tells nothing either. */
-function emptyOf(query: SqlQuery): Sample {
-  const { running, workers } = tellsOf(query);
-  return { waiting: 0, ...(running && { running: 0 }), ...(workers && { workers: [], othersIdle: true }) };
+function emptyOf(columns: readonly string[]): Sample {
+  const busy = columns.includes("busy");
+  const running = busy || columns.includes("running");
+  return { waiting: 0, ...(running && { running: 0 }), ...(busy && { workers: [], othersIdle: true }) };
 }
 
 type Numbers = { -readonly [Field in (typeof counts)[keyof typeof counts]]?: number };
 
 function sampleOf(row: Row, seenAt: number): Sample | Readonly<{ problem: Problem }> {
-  const columns = Object.keys(row).filter((column) => column !== "queue");
-  const only = columns.length === 1 && !known.includes(columns[0] ?? "") ? columns[0] : undefined;
   const numbers: Numbers = {};
-  for (const column of columns) {
-    if (!known.includes(column) && column !== only) {
-      return invalid(`column \`${column}\` is none of ${known.map((one) => `\`${one}\``).join(", ")}`);
-    }
+  for (const column of Object.keys(row)) {
     if (others.includes(column)) continue;
     if (column === "ceiling" && row[column] === null) continue; // no limit
     const value = numberOf(row[column]);

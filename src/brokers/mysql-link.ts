@@ -3,7 +3,7 @@ import type { Connection, ConnectionOptions } from "mysql2";
 import { BrokerError } from "../core/contract.ts";
 import { mysqlProblem } from "./mysql-problem.ts";
 import { createEnding } from "./session.ts";
-import type { Row } from "./sql-client.ts";
+import type { Row, Table } from "./sql-client.ts";
 import { firstAnswer, replicaProblem, type SqlLink } from "./sql-reader.ts";
 import type { SqlAddress } from "./sql-settings.ts";
 import { type Tls, tlsOptions } from "./tls.ts";
@@ -62,14 +62,14 @@ function linkOf(connection: Connection, socket: Socket, secrets: readonly string
   socket.on("close", () => destroy());
   connection.on("connect", () => isUp());
 
-  const query = async (sql: string): Promise<readonly Row[]> => {
+  const query = async (sql: string): Promise<Table> => {
     throwIfGone();
-    const { promise, resolve: found, reject } = Promise.withResolvers<readonly Row[]>();
+    const { promise, resolve: found, reject } = Promise.withResolvers<Table>();
     waiting.add(reject);
-    connection.query(sql, (error, rows) => {
+    connection.query(sql, (error, rows, fields: readonly { name: string }[] | undefined) => {
       waiting.delete(reject);
       if (error) reject(new BrokerError(gone() ?? mysqlProblem(error, secrets)));
-      else found(Array.isArray(rows) ? (rows as Row[]) : []);
+      else found({ columns: (fields ?? []).map(({ name }) => name), rows: Array.isArray(rows) ? (rows as Row[]) : [] });
     });
     return promise;
   };
@@ -86,7 +86,8 @@ function linkOf(connection: Connection, socket: Socket, secrets: readonly string
     ...ending,
     async begin(ms) {
       statementMs = ms;
-      const [server] = await query("SELECT @@global.read_only AS readOnly, VERSION() AS version");
+      const { rows } = await query("SELECT @@global.read_only AS readOnly, VERSION() AS version");
+      const [server] = rows;
       if (!["0", "OFF"].includes(String(server?.["readOnly"]))) throw new BrokerError(replicaProblem);
       const isMaria = /MariaDB/i.test(String(server?.["version"]));
       limitOf = (one) =>

@@ -94,7 +94,11 @@ function linkOf(client: Client, socket: Socket, secrets: readonly string[], chan
     },
     limit: async (ms) => void (await command(`SET LOCAL statement_timeout = ${ms}`)),
     // By the extended protocol, which takes one statement: nothing can end the transaction and go on outside of it.
-    query: (text) => send(async () => (await client.query<Row>(extended(text))).rows),
+    query: (text) =>
+      send(async () => {
+        const { fields, rows } = await client.query<Row>(extended(text));
+        return { columns: fields.map(({ name }) => name), rows };
+      }),
     recover: async () => void (await command(`ROLLBACK; ${opening()}`)),
     end: async () => void (await command("COMMIT")),
   };

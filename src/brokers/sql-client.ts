@@ -3,15 +3,17 @@ import type { Problem } from "../core/contract.ts";
 /** Columns of one row, as the driver gives them: numbers, or text of numbers that are larger, text, booleans, JSON. */
 export type Row = Readonly<Record<string, unknown>>;
 
+/** What a query gives: the names of its columns, which it has without a row too, and its rows. */
+export type Table = Readonly<{ columns: readonly string[]; rows: readonly Row[] }>;
+
 /** The answer to one query. */
 export type SqlAnswer = Readonly<
-  | {
-      rows: readonly Row[];
+  | (Table & {
       /** Changes when the server, or the way to it, does. */
       epoch: string;
       /** When its transaction began, monotonic ms: nothing in it is older. */
       askedAt: number;
-    }
+    })
   | { problem: Problem }
 >;
 

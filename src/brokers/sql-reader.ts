@@ -2,7 +2,7 @@ import { BrokerError, type Problem } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
 import { monotonicMs } from "./clock.ts";
 import type { Ending } from "./session.ts";
-import type { Row, SqlAnswer } from "./sql-client.ts";
+import type { SqlAnswer, Table } from "./sql-client.ts";
 
 /** One connection to one database. It never comes back: whoever lost it opens another one. All that fails is a BrokerError. */
 export interface SqlLink extends Ending {
@@ -10,7 +10,7 @@ export interface SqlLink extends Ending {
   begin(statementMs: number): Promise<string>;
   /** From now on a statement may take so many ms. */
   limit(statementMs: number): Promise<void>;
-  query(text: string): Promise<readonly Row[]>;
+  query(text: string): Promise<Table>;
   /** Makes the next query possible after one that failed; its time is that of {@link begin} again. */
   recover(): Promise<void>;
   end(): Promise<void>;
@@ -99,9 +99,9 @@ export function createAsk(link: SqlLink, statementMs: number): Ask {
   const answerOf = async ({ text }: Task, { epoch, askedAt }: Begun, limitMs: number): Promise<SqlAnswer> => {
     missed.delete(text);
     try {
-      const rows = await link.query(text);
+      const table = await link.query(text);
       slow.delete(text);
-      return { rows, epoch, askedAt };
+      return { ...table, epoch, askedAt };
     } catch (error) {
       const problem = link.gone();
       if (problem || !(error instanceof BrokerError)) throw error;

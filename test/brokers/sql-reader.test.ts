@@ -12,7 +12,7 @@ const linkOf = (change: Partial<SqlLink>): SqlLink => ({
   throwIfGone() {},
   begin: async () => "e",
   limit: async () => {},
-  query: async (text) => [{ text }],
+  query: async (text) => ({ columns: ["text"], rows: [{ text }] }),
   recover: async () => {},
   end: async () => {},
   destroy() {},

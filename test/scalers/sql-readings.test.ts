@@ -6,10 +6,11 @@ import { toResult } from "../../scalers/sql/reading.ts";
 import type { Row } from "../../src/brokers/sql-client.ts";
 import { checkReading } from "../../src/core/reading.ts";
 
-type Fields = Readonly<{ queue?: string; withoutRow?: string; query?: string }>;
+/** `columns`: those of an answer without a row. */
+type Fields = Readonly<{ queue?: string; withoutRow?: string; query?: string; columns?: readonly string[] }>;
 
-const outcome = (rows: readonly Row[], { query = "SELECT x", ...more }: Fields = {}) =>
-  toResult(postgresql.query.parse({ query, ...more }) as never, { rows, epoch: "e", askedAt: 7 });
+const outcome = (rows: readonly Row[], { query = "SELECT x", columns = Object.keys(rows[0] ?? {}), ...more }: Fields = {}) =>
+  toResult(postgresql.query.parse({ query, ...more }) as never, { columns, rows, epoch: "e", askedAt: 7 });
 
 function reading(rows: readonly Row[], more?: Fields) {
   const result = outcome(rows, more);
@@ -141,10 +142,19 @@ describe("what a query returns", () => {
     assert.equal(kind, "missing");
     assert.match(message, /no row for queue 'c'.*`withoutRow: Empty`/);
     assert.deepEqual(reading(rows, { queue: "c", withoutRow: "Empty" }), { waiting: 0 }, "of what runs it tells nothing");
-    const told = { queue: "c", withoutRow: "Empty", query: "SELECT queue, waiting, running" };
-    assert.deepEqual(reading(rows, told), { waiting: 0, running: 0 });
     assert.match(problem([...rows, { queue: "a", waiting: 3 }], { queue: "a" }).message, /one row for queue 'a'; found 2/);
     assert.match(problem([{ name: "a", waiting: 1 }], { queue: "a" }).message, /must return a column `queue`/);
+  });
+
+  it("without a row for the queue tells of what runs by its columns: words in the query's text are no proof that nobody is busy", () => {
+    const query = "SELECT queue, count(*) AS waiting FROM jobs WHERE NOT busy AND state <> 'running' GROUP BY queue";
+    const empty = (columns: readonly string[]) => reading([], { queue: "c", withoutRow: "Empty", query, columns });
+    assert.deepEqual(empty(["queue", "waiting"]), { waiting: 0 });
+    assert.deepEqual(empty(["queue", "waiting", "running"]), { waiting: 0, running: 0 });
+    assert.deepEqual(empty(["queue", "waiting", "busy"]), { waiting: 0, running: 0, workers: [], othersIdle: true });
+    const none = { queue: "c", withoutRow: "Empty", query };
+    assert.match(problem([], { ...none, columns: ["name", "waiting"] }).message, /must return a column `queue`/);
+    assert.match(problem([], { ...none, columns: ["queue", "waitng", "running"] }).message, /column `waitng` is none of/);
   });
 });
 
@@ -174,5 +184,6 @@ describe("a trigger on a database", () => {
     assert.deepEqual(sight("SELECT count(*) FROM jobs"), { running: false, workers: false });
     assert.deepEqual(sight("SELECT 1 AS waiting, 2 AS running"), { running: true, workers: false });
     assert.deepEqual(sight("SELECT 1 AS waiting, '[]' AS busy"), { running: true, workers: true });
+    assert.deepEqual(sight("SELECT count(*) FROM jobs WHERE state <> 'running'"), { running: false, workers: false });
   });
 });
