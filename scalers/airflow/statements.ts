@@ -6,11 +6,13 @@ type Shape = "executors" | "one executor";
 /**
  * Tasks that are in some executor's hands or waiting there, in one query for all queues: the index on `state` carries it,
  * and Airflow bounds their number (`core.parallelism`). `restarting` occupies a slot as `running` does (2.x).
+ *
+ * MySQL shows a TIMESTAMP in the zone of whoever asks: only seconds since 1970 are the same for all.
  */
 export function tasksOf({ dialect }: Pick<SqlReader, "dialect">, shape: Shape): string {
   const age =
     dialect === "mysql"
-      ? "TIMESTAMPDIFF(MICROSECOND, MIN(queued_dttm), NOW(6)) / 1000000"
+      ? "UNIX_TIMESTAMP() - MIN(UNIX_TIMESTAMP(queued_dttm))"
       : "EXTRACT(EPOCH FROM clock_timestamp() - MIN(queued_dttm))";
   const executor = shape === "executors" ? "executor" : "NULL";
   const host = "CASE WHEN state = 'queued' THEN NULL ELSE hostname END";
@@ -24,8 +26,10 @@ export function tasksOf({ dialect }: Pick<SqlReader, "dialect">, shape: Shape): 
 /** Triggers of deferred tasks; held is one whose triggerer has shown itself lately (its heartbeat is every 5 s). */
 export function triggersOf({ dialect }: Pick<SqlReader, "dialect">): string {
   const mysql = dialect === "mysql";
-  const lately = mysql ? "UTC_TIMESTAMP(6) - INTERVAL 60 SECOND" : "now() - INTERVAL '60 seconds'";
-  const held = `(j.state = 'running' AND j.latest_heartbeat > ${lately})`;
+  const lately = mysql
+    ? "UNIX_TIMESTAMP(j.latest_heartbeat) > UNIX_TIMESTAMP() - 60"
+    : "j.latest_heartbeat > now() - INTERVAL '60 seconds'";
+  const held = `(j.state = 'running' AND ${lately})`;
   return (
     `SELECT SUM(CASE WHEN ${held} THEN 1 ELSE 0 END) AS held, COUNT(*) AS existing ` +
     `FROM ${mysql ? "`trigger`" : '"trigger"'} t LEFT JOIN job j ON j.id = t.triggerer_id`
