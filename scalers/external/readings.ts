@@ -38,7 +38,7 @@ function resultOf(result: ExternalResult | undefined, round: Round): Result {
 }
 
 function readingOf(told: ExternalReading, { askedAt, epoch }: Round) {
-  const sampledAt = askedAt - told.age_seconds * 1000;
+  const sampledAt = askedAt - Math.max(0, told.age_seconds) * 1000;
   const { waiting, due_soon: dueSoon, running, reserved, oldest_seconds: oldest, ceiling, enqueued, finished, workers } = told;
   return {
     ...(waiting !== undefined && { waiting }),

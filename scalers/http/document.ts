@@ -10,8 +10,10 @@ export type Format = "json" | "prometheus";
 /** A document that was asked for, and how to find numbers in it. */
 export type Document = Readonly<{
   askedAt: number;
+  /** For how long a cache has kept it, ms. */
+  keptMs: number;
   numbers(place: string): readonly number[];
-  /** How long ago a time in it was, ms, by the clock of the service; NaN where there is none. */
+  /** How old a time in it was, ms, when the service gave it, by its own clock; NaN where there is none. */
   age(place: string): number;
 }>;
 
@@ -22,11 +24,15 @@ export async function fetchDocument({ ask }: WebReader, format: Format, path: st
   const refused = refusalOf(answer);
   // Without its query: that may carry a key.
   if (refused) return { ...refused, message: `${path.replace(/\?.*/s, "") || "the address"}: ${refused.message}` };
-  const now = answer.date ?? Date.now();
-  return format === "json" ? jsonDocument(answer.text, { askedAt, now }) : pageDocument(answer.text, askedAt);
+  const age = { askedAt, keptMs: answer.keptMs };
+  if (format === "prometheus") return pageDocument(answer.text, age);
+  // Without a clock of its own: as it is now by ours, and so far as it was given now.
+  return jsonDocument(answer.text, age, answer.date ?? Date.now() - answer.keptMs);
 }
 
-function jsonDocument(text: string, { askedAt, now }: Readonly<{ askedAt: number; now: number }>): Document | Problem {
+type Age = Pick<Document, "askedAt" | "keptMs">;
+
+function jsonDocument(text: string, own: Age, now: number): Document | Problem {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -34,7 +40,7 @@ function jsonDocument(text: string, { askedAt, now }: Readonly<{ askedAt: number
     return { kind: "invalid", message: "answers with something that is not JSON" };
   }
   return {
-    askedAt,
+    ...own,
     numbers: (place) => valuesAt(value, place).map(asNumber),
     age(place) {
       const times = valuesAt(value, place).map(asTime);
@@ -43,13 +49,13 @@ function jsonDocument(text: string, { askedAt, now }: Readonly<{ askedAt: number
   };
 }
 
-function pageDocument(text: string, askedAt: number): Document | Problem {
+function pageDocument(text: string, own: Age): Document | Problem {
   const lines = parseExposition(text);
   if (typeof lines === "number") {
     return { kind: "invalid", message: `answers with something that is not Prometheus' text format (line ${lines})` };
   }
   return {
-    askedAt,
+    ...own,
     numbers(place) {
       const selector = parseSelector(place);
       return selector === undefined ? [] : valuesOf(lines, selector);

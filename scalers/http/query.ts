@@ -35,7 +35,7 @@ export const query = z
     ).optional(),
     maxAge: duration({ min: "1s", max: "24h" })
       .prefault("2m")
-      .describe("With `takenAt`: older numbers are not known. Example: `30s`."),
+      .describe("With `takenAt`, or from a cache that says so: older numbers are not known. Example: `30s`."),
   })
   .superRefine((value, context) => {
     for (const field of places) {

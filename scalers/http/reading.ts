@@ -6,15 +6,16 @@ import type { Query } from "./query.ts";
 export function resultOf(query: Query, document: Document | Problem | undefined, epoch: string): Result {
   if (document === undefined) return { problem: { kind: "internal", message: "the document was not asked for" } };
   if ("kind" in document) return { problem: document };
-  const age = query.takenAt === undefined ? 0 : document.age(query.takenAt);
-  if (Number.isNaN(age)) return { problem: { kind: "invalid", message: `there is no time at '${query.takenAt}'` } };
+  const given = query.takenAt === undefined ? 0 : document.age(query.takenAt);
+  if (Number.isNaN(given)) return { problem: { kind: "invalid", message: `there is no time at '${query.takenAt}'` } };
+  const age = Math.max(0, given) + document.keptMs;
   if (age > query.maxAge) {
     const message = `the numbers are ${Math.round(age / 1000)} s old, and \`maxAge\` is ${query.maxAge / 1000} s`;
     return { problem: { kind: "missing", message } };
   }
   const waiting = numberAt(document, query, query.waiting);
   if (typeof waiting !== "number") return { problem: waiting };
-  const sampledAt = document.askedAt - Math.max(0, age);
+  const sampledAt = document.askedAt - age;
   return { reading: { waiting: Math.ceil(waiting), ...restOf(document, query, waiting), epoch, sampledAt } };
 }
 

@@ -12,14 +12,15 @@ export async function measure(client: WebReader, expression: string): Promise<Me
   const [numbers, sampled] = await Promise.all([instant(client, expression), times ? instant(client, times) : undefined]);
   const value = numberOf(numbers);
   if (typeof value !== "number") return value;
-  if (sampled === undefined) return { value, ageMs: times === undefined ? undefined : 0 };
+  const keptMs = "kind" in numbers ? 0 : numbers.keptMs;
+  if (sampled === undefined) return { value, ageMs: times === undefined ? undefined : keptMs };
   if ("kind" in sampled) return { value, ageMs: undefined };
   const [at] = sampled.values;
   if (at === undefined) {
     return { kind: "missing", message: `no series stands behind the ${value}: something like \`or vector(0)\` makes it up` };
   }
   // Both by the clock of Prometheus: that of this machine has no part in it.
-  return { value, ageMs: Math.max(0, (sampled.at - at) * 1000) };
+  return { value, ageMs: Math.max(0, (sampled.at - at) * 1000) + Math.max(keptMs, sampled.keptMs) };
 }
 
 function numberOf(found: Instant | Problem): number | Problem {

@@ -16,7 +16,12 @@ export const prometheusBroker = webBroker({
 });
 
 /** What a query gave: the numbers of its series, and at which instant of the server's clock, seconds since 1970. */
-export type Instant = Readonly<{ values: readonly number[]; at: number }>;
+export type Instant = Readonly<{
+  values: readonly number[];
+  at: number;
+  /** For how long a cache has kept it, ms. */
+  keptMs: number;
+}>;
 
 /** Longer ones go by POST, which not everybody who reads may send. */
 const longestUrl = 2000;
@@ -51,7 +56,7 @@ function instantOf(answer: WebAnswer): Instant | Problem {
     return { kind: "invalid", message: `the query gives a ${String(resultType)}; must give one number at one instant` };
   }
   const points = rows.map(pointOf);
-  return { values: points.map(({ value }) => value), at: points[0]?.at ?? Number.NaN };
+  return { values: points.map(({ value }) => value), at: points[0]?.at ?? Number.NaN, keptMs: answer.keptMs };
 }
 
 /** Only what is Prometheus' own. */

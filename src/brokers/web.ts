@@ -11,6 +11,8 @@ export type WebAnswer = Readonly<{
   text: string;
   /** What the service's clock showed, ms since 1970, where it says so. */
   date?: number;
+  /** For how long a cache has kept it, ms. */
+  keptMs: number;
   /** Where it sends us instead, without a query: nobody follows. */
   elsewhere?: string;
 }>;
@@ -59,11 +61,13 @@ export async function openWeb({ base, headers, secrets, tls }: WebAddress, limit
     request(`${base}${path}`, {
       dispatcher,
       signal,
-      headers: { accept: "application/json, text/plain;q=0.5", ...headers, ...(form !== undefined && formType) },
+      headers: { ...always, ...headers, ...(form !== undefined && formType) },
       ...(form !== undefined && { method: "POST", body: form }),
     });
 
   const attempt = async (path: string, form: string | undefined, signal: AbortSignal): Promise<WebAnswer> => {
+    if (!isBelow(base, path))
+      throw new BrokerError({ kind: "invalid", message: "the path leads out of the connection's address" });
     const answer = await send(path, form, signal).catch((error) => {
       if (!used || !isReset(error)) throw error;
       used = false; // a new connection tells, and only one
@@ -73,10 +77,12 @@ export async function openWeb({ base, headers, secrets, tls }: WebAddress, limit
     used = true;
     const elsewhere = placeOf(answer.headers["location"], base);
     const date = Date.parse(String(answer.headers["date"]));
+    const kept = Number(answer.headers["age"] ?? 0);
     return {
       status: answer.statusCode,
       type: String(answer.headers["content-type"] ?? ""),
       text,
+      keptMs: kept > 0 ? kept * 1000 : 0,
       ...(Number.isFinite(date) && { date }),
       ...(elsewhere !== undefined && { elsewhere }),
     };
@@ -100,7 +106,13 @@ export async function openWeb({ base, headers, secrets, tls }: WebAddress, limit
   };
 }
 
+/** What a cache on the way has kept says nothing of now. */
+const always = { accept: "application/json, text/plain;q=0.5", "cache-control": "no-cache" };
 const formType = { "content-type": "application/x-www-form-urlencoded" };
+
+/** Whoever writes a trigger does not say where the login goes: dots in a path lead up, percent-encoded ones too. */
+const isBelow = (base: string, path: string): boolean =>
+  new URL(`${base}${path || "/"}`).href.startsWith(new URL(`${base}/`).href);
 
 const isReset = (error: unknown) => error instanceof Error && ["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"].includes(codeOf(error));
 
@@ -124,6 +136,7 @@ export function refusalOf({ status, elsewhere }: WebAnswer): Problem | undefined
 }
 
 function webProblem(error: unknown, secrets: readonly string[], maxBytes: number): Problem {
+  if (error instanceof BrokerError) return error.problem;
   if (!(error instanceof Error)) return { kind: "internal", message: "something that is no error was thrown" };
   const code = codeOf(error);
   if (code === "UND_ERR_RES_EXCEEDED_MAX_SIZE") {

@@ -70,6 +70,13 @@ describe("a scaler in another process", () => {
     assert.match((await lab.problem(query)).message, /tells the value -3/);
   });
 
+  it("is told what the connection says, whatever the trigger says of the same key: a trigger turns no credential elsewhere", async () => {
+    await using lab = await labOf(scaler.address, { metadata: [{ name: "queue", value: "mails" }] });
+    const other = { metadata: { queue: "elsewhere" } };
+    assert.equal((await lab.read(other)).waiting, 3);
+    assert.equal((await lab.read({ ...other, contract: "worktide" })).waiting, 3);
+  });
+
   it("is asked for the name of its metric once, and told what KEDA would tell it", async () => {
     await using lab = await labOf(scaler.address);
     await scaler.tell("calls");

@@ -113,6 +113,43 @@ describe("a page that tells numbers", () => {
     assert.deepEqual([authorization, tenant], ["Bearer t0ken", "shop"]);
   });
 
+  it("is looked for below the connection's address only: a login goes to nobody's path but its own", async () => {
+    await using server = await service(json({ n: 3 }));
+    const own = settings(`${server.url}/tenants/a`, { token: "t0ken" });
+    await using lab = await openScalerLab(http, httpBroker, own);
+    server.asked.splice(0);
+    for (const path of ["/../b", "/x/../../b", "/%2e%2E/b", "/..", "/.%2e/ab", "/..\\b"]) {
+      assert.equal((await lab.problem(at("$.n", { path }))).message, "the path leads out of the connection's address", path);
+    }
+    assert.equal(server.asked.length, 0);
+    for (const path of ["/jobs", "/x/../jobs", "/..jobs", "/jobs?of=/../b"])
+      assert.equal((await lab.read(at("$.n", { path }))).waiting, 3);
+    assert.deepEqual(
+      server.asked.map(({ url }) => url),
+      ["/tenants/a/jobs", "/tenants/a/jobs", "/tenants/a/..jobs", "/tenants/a/jobs?of=/../b"],
+    );
+  });
+
+  it("that a cache has kept is as old as that, whatever clock it carries; and caches are asked to ask again", async () => {
+    await using lab = await labOf((_, response) => {
+      response.setHeader("age", "40");
+      // The clock of when it was given, 40 s ago.
+      const given = Date.now() - 40_000;
+      response.setHeader("date", new Date(given).toUTCString());
+      response.end(JSON.stringify({ n: 1, takenAt: new Date(given - 20_000).toISOString() }));
+    });
+    for (const [more, least, most] of [
+      [{}, 40_000, 40_000],
+      [{ takenAt: "$.takenAt" }, 59_000, 60_000], // its clock shows whole seconds
+    ] as const) {
+      const before = monotonicMs();
+      const { sampledAt } = await lab.read(at("$.n", more));
+      assert.ok(before - sampledAt <= most && monotonicMs() - sampledAt >= least, String(before - sampledAt));
+    }
+    assert.match((await lab.problem(at("$.n", { maxAge: "30s" }))).message, /numbers are 40 s old, and `maxAge` is 30 s/);
+    assert.ok(lab.server.asked.every(({ headers }) => headers["cache-control"] === "no-cache"));
+  });
+
   it("is asked for once, however many look into it", async () => {
     await using lab = await labOf(json({ a: 1, b: 2 }));
     const results = await lab.outcomes(at("$.a"), at("$.b"), at("$.a"));

@@ -26,8 +26,7 @@ async function startWorld(format: "json" | "prometheus"): Promise<ScalerWorld> {
     make: async (queue) => void (await service.tell("make", { queue })),
     put: async (queue, jobs) => void (await service.tell("put", { queue, jobs })),
     take: async (queue, jobs) => void (await service.tell("take", { queue, jobs })),
-    // A page with a line that nobody can read is none: the others would not be known either.
-    ...(format === "json" && { spoil: async (queue: string) => void (await service.tell("spoil", { queue })) }),
+    spoil: async (queue) => void (await service.tell("spoil", { queue })),
     kill: service.kill9,
     revive: service.restart,
     freeze: service.freeze,

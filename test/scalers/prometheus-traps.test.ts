@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { after, before, describe, it, test } from "node:test";
+import { measure } from "../../scalers/prometheus/measure.ts";
 import { timeQuery } from "../../scalers/prometheus/samples.ts";
 import { prometheus } from "../../scalers/prometheus.ts";
 import { monotonicMs } from "../../src/brokers/clock.ts";
@@ -93,4 +94,14 @@ describe("a number of Prometheus", { skip: "missing" in found ? found.missing : 
       /timestamp\(a\).* or .*timestamp\({__name__="b"}\)/,
     );
   });
+});
+
+test("A number of Prometheus that a cache has kept is as much older", async () => {
+  const told = (value: string) => ({ status: "success", data: { resultType: "vector", result: [{ value: [1000, value] }] } });
+  const ask = async (path: string) => {
+    const text = JSON.stringify(told(path.includes("timestamp") ? "990" : "3"));
+    return { status: 200, type: "application/json", text, keptMs: 40_000 };
+  };
+  assert.deepEqual(await measure({ ask, epoch: "e" }, "jobs"), { value: 3, ageMs: 50_000 });
+  assert.deepEqual(await measure({ ask, epoch: "e" }, "vector(3)"), { value: 3, ageMs: 40_000 });
 });

@@ -13,7 +13,8 @@ const escaped = (text: string) => text.replace(/[\\"]/g, "\\$&").replaceAll("\n"
 /** As Prometheus reads it. */
 function page(): string {
   const lines = [...queues].flatMap(([name, { waiting, running }]) => [
-    `jobs_waiting{queue="${escaped(name)}"} ${String(waiting)}`,
+    // A line that nobody can read would spoil the page for all.
+    `jobs_waiting{queue="${escaped(name)}"} ${typeof waiting === "number" ? waiting : "NaN"}`,
     `jobs_running{queue="${escaped(name)}"} ${running}`,
   ]);
   return ["# HELP jobs_waiting Jobs that wait.", "# TYPE jobs_waiting gauge", ...lines, ""].join("\n");
