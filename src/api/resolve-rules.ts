@@ -69,14 +69,10 @@ function formulaOf({ formula, triggers }: ScaledWorkerSpec): Pick<Rules, "formul
 /** What `decide` needs to know. @param triggers As resolved, in the order of the spec. */
 export function rulesOf(spec: ScaledWorkerSpec, triggers: readonly Trigger[], pause: Rules["pause"]): Rules {
   const { min, max, idle, hardMax } = spec.replicas;
-  const rules = spec.triggers.map(
-    ({ name, goal, activation }, index): TriggerRule => ({
-      name,
-      goal: goalOf(goal),
-      activation,
-      intervalMs: triggers[index]?.intervalMs ?? 0,
-    }),
-  );
+  const rules = spec.triggers.map(({ name, goal, activation }, index): TriggerRule => {
+    const { intervalMs = 0, countedBy } = triggers[index] ?? {};
+    return { name, goal: goalOf(goal), activation, intervalMs, ...(countedBy !== undefined && { countedBy }) };
+  });
   return {
     generation: 1,
     replicas: { min, max, idle: idle ?? min, ...(hardMax && { hardMax }) },

@@ -86,20 +86,31 @@ function inOrder({ removal }: Pool, staying: readonly Member[], views: readonly 
 
 /**
  * Without names that match, only numbers. Jobs may be spread over more workers than the least that could hold them: where
- * the framework counts the busy ones (outsiders too), that many are spared.
+ * the framework counts the busy ones (outsiders too), that many are spared. Of jobs that two triggers count, perhaps by other
+ * names of their workers, what the one that sees more of them says counts.
  */
 function counted({ rules }: Situation, triggers: readonly TriggerFacts[]): Hands {
   let running = 0;
   const holding = new Set<string>();
-  for (const { reading } of triggers) {
-    running += reading?.running ?? 0;
-    for (const worker of reading?.workers ?? []) if (worker.busy > 0) holding.add(worker.id);
+  for (const trigger of triggers.filter(({ rule }) => rule.countedBy === undefined)) {
+    const own = inHand([trigger]);
+    const again = inHand(triggers.filter(({ rule }) => rule.countedBy === trigger.rule.name));
+    running += Math.max(own.running, again.running);
+    for (const id of own.holding.size < again.holding.size ? again.holding : own.holding) holding.add(id);
   }
   const least = Math.ceil(running / rules.concurrency);
   const jobs = `${plural(running, "job")} running`;
   return holding.size > least
     ? { busy: holding.size, spared: holding.size, basis: `${jobs}, on ${plural(holding.size, "worker")}` }
     : { busy: least, spared: least, basis: `${jobs}, ${rules.concurrency} per worker` };
+}
+
+function inHand(triggers: readonly TriggerFacts[]): Readonly<{ running: number; holding: ReadonlySet<string> }> {
+  const workers = triggers.flatMap(({ reading }) => reading?.workers ?? []);
+  return {
+    running: triggers.reduce((sum, { reading }) => sum + (reading?.running ?? 0), 0),
+    holding: new Set(workers.filter(({ busy }) => busy > 0).map(({ id }) => id)),
+  };
 }
 
 /** Whether some reading names a member of the pool. */

@@ -16,6 +16,8 @@ export type TriggerRule = Readonly<{
   activation: number;
   /** How often it is read, ms: how old a reading may be before it no longer lowers follows from it. */
   intervalMs: number;
+  /** Another trigger that counts the same jobs too, by its name. */
+  countedBy?: string;
 }>;
 
 /** One step limit of a direction: so many replicas, or so many percent, within the period. */

@@ -72,11 +72,38 @@ describe("an example", () => {
   });
 });
 
+/** What every page tells besides its fields, by the words that its headings say it with. */
+const told: Readonly<Record<string, RegExp>> = {
+  "how fresh it is": /fresh|how old|^times$/i,
+  "what it costs": /cost/i,
+  "what the login may": /permission|rights|what it costs, and what it is not/i,
+};
+
+describe("the page of a scaler", () => {
+  // A schedule asks nobody.
+  for (const { type, wants } of scalers.filter(({ type }) => type !== "cron")) {
+    it(`${type} tells how fresh its readings are, what they cost, and what is to be permitted`, () => {
+      const page = readFileSync(path.join(root, "docs/reference/scalers", `${type}.md`), "utf8");
+      const headings = [...page.matchAll(/^## (.*)$/gm)].map(([, heading = ""]) => heading);
+      const missing = Object.keys(told).filter((what) => !headings.some((heading) => told[what]?.test(heading)));
+      assert.deepEqual(missing, wants ? ["how fresh it is"] : []);
+    });
+  }
+});
+
 test("Of Airflow with Celery both triggers see the same jobs, where they are of the same queues", () => {
   const { text = "" } = texts.find(({ file }) => file === "examples/airflow-celery/worktide.yaml") ?? {};
   const countedBy = (text: string) => {
     const { workers } = parseDocuments(text, { file: "worktide.yaml", api });
-    return workers.flatMap(({ triggers }) => triggers.map((trigger) => trigger.countedBy));
+    for (const { triggers, rules } of workers) {
+      const told = triggers.map((trigger) => trigger.countedBy);
+      assert.deepEqual(
+        rules.triggers.map((rule) => rule.countedBy),
+        told,
+        "decisions know it too",
+      );
+      return told;
+    }
   };
   assert.deepEqual(countedBy(text), [undefined, "tasks"]);
   const other = text.replace("celery: { queues: [default]", "celery: { queues: [default, mails]");

@@ -266,4 +266,21 @@ describe("a pool that cannot name its members", () => {
     const two = { triggers: [trigger(), trigger({ name: "images" })] };
     assert.equal(decided(pool(9), [seen({ waiting: 1, running: 3 }), seen({ running: 2 })], two).to, 5);
   });
+
+  test("counts once what two triggers see, as the one says that sees more of it", () => {
+    const triggers = [trigger({ name: "tasks" }), trigger({ name: "beats", countedBy: "tasks" }), trigger({ name: "images" })];
+    const kept = (tasks: Partial<Reading>, beats: Partial<Reading>) =>
+      decided(pool(9), [seen({ waiting: 1, ...tasks }), seen(beats), seen({ running: 1 })], { triggers }).to;
+    assert.equal(kept({ running: 3 }, { running: 2 }), 4);
+    assert.equal(kept({ running: 2 }, { running: 4 }), 5, "the broker knows of what the database has not heard yet");
+    const [tasks, beats] = [
+      [worker("a.shop", 1), worker("b.shop", 1)],
+      [worker("celery@a", 1), worker("celery@b", 1)],
+    ];
+    assert.equal(
+      kept({ running: 2, workers: tasks }, { running: 2, workers: beats }),
+      3,
+      "though they call their workers otherwise",
+    );
+  });
 });
