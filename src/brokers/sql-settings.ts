@@ -92,6 +92,8 @@ export type SqlAddress = HostPort &
 export function addressOf(kind: SqlKind, { url, username, password, tls }: SqlSettings): SqlAddress {
   const parsed = url === undefined ? undefined : parseUrl(kind, url);
   const invalid = (message: string) => new BrokerError({ kind: "invalid", message });
+  const odd = parsed || url === undefined ? undefined : oddParameter(url);
+  if (odd !== undefined) throw invalid(`the address has the parameter \`${odd}\`, which is not understood here: leave it out`);
   if (!parsed) throw invalid(`the address is not of the form ${kind.type}://user@host:port/database`);
   const user = username ?? parsed.username;
   if (user === undefined) throw invalid("the address names no user");
@@ -111,7 +113,18 @@ const modes: Readonly<Record<string, SqlAddress["tls"]>> = {
   "verify-full": "verified",
 };
 
-/** `scheme[+driver]://user[:password]@host[:port]/database[?sslmode=…]`; other parameters than that are refused. */
+/** Parameters that SQLAlchemy and libpq take too, and that change nothing here. */
+const idle = ["charset", "client_encoding", "connect_timeout", "application_name"];
+
+/** The first parameter that might change where the address leads, or how, and that nobody here heeds. */
+function oddParameter(address: string): string | undefined {
+  if (!URL.canParse(address)) return undefined;
+  const names = [...new URL(address).searchParams.keys()];
+  // What looks otherwise may be a piece of a password.
+  return names.find((name) => /^[a-z_]{2,30}$/.test(name) && name !== "sslmode" && !idle.includes(name));
+}
+
+/** `scheme[+driver]://user[:password]@host[:port]/database[?sslmode=…]`; other parameters that matter are refused. */
 export function parseUrl(kind: SqlKind, address: string): Parsed | undefined {
   // Of a scheme that it does not know, the URL class takes host and port as they are written, as of any other.
   if (!URL.canParse(address)) return undefined;
@@ -121,7 +134,7 @@ export function parseUrl(kind: SqlKind, address: string): Parsed | undefined {
   if (!kind.schemes.includes(scheme) || url.hostname === "" || !path || url.hash !== "") return undefined;
   const [database, username, password] = [path[1] ?? "", url.username, url.password].map(decodePart);
   const tls = modes[url.searchParams.get("sslmode") ?? "disable"];
-  if ([...url.searchParams.keys()].some((key) => key !== "sslmode")) return undefined;
+  if ([...url.searchParams.keys()].some((key) => key !== "sslmode" && !idle.includes(key))) return undefined;
   if (database === undefined || username === undefined || password === undefined || tls === undefined) return undefined;
   return {
     host: url.hostname.replace(/^\[|\]$/g, ""),

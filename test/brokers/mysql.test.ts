@@ -8,6 +8,7 @@ import { skipWithoutMaria, startMaria } from "../support/mariadb.ts";
 import { makeCerts, type TestCerts } from "../support/redis-topologies.ts";
 import { problemOf, soon } from "../support/scaler-lab.ts";
 import type { TestDatabase } from "../support/sql-server.ts";
+import { issueCert } from "../support/tls-proxy.ts";
 
 const skip = await skipWithoutMaria();
 
@@ -16,7 +17,9 @@ describe("MariaDB", { skip }, () => {
   let certs: TestCerts | undefined;
   before(async () => {
     certs = await makeCerts();
-    server = await startMaria(certs ? [`--ssl-cert=${certs.certFile}`, `--ssl-key=${certs.keyFile}`] : []);
+    server = await startMaria(
+      certs ? [`--ssl-cert=${certs.certFile}`, `--ssl-key=${certs.keyFile}`, `--ssl-ca=${certs.caFile}`] : [],
+    );
     await server.sql("CREATE TABLE jobs (n int)", "INSERT INTO jobs VALUES (1), (2)");
   });
   after(async () => {
@@ -117,5 +120,19 @@ describe("MariaDB", { skip }, () => {
     assert.match(nameless.message, /`tls.serverName`/);
     await using blind = await secure({ insecureSkipVerify: true });
     assert.ok(await ask(blind, "SELECT 1"));
+  });
+
+  it("may ask for a certificate of ours", async (t) => {
+    if (!certs) return t.skip("openssl is not installed");
+    await server.sql("CREATE USER certified@'%' IDENTIFIED BY 'c' REQUIRE X509", "GRANT SELECT ON shop.* TO certified@'%'");
+    const [own, stranger] = await Promise.all([issueCert(certs), issueCert(certs, { by: "other" })]);
+    const tls = { insecureSkipVerify: false, caFile: certs.caFile, serverName: "localhost" };
+    const dial = (more: object) => open({ username: "certified", password: "c", tls: { ...tls, ...more } });
+    await using session = await dial(own);
+    assert.deepEqual(said((await ask(session, "SELECT 1 AS n"))[0]), [{ n: 1 }]);
+    for (const wrong of [{}, stranger]) {
+      const { kind } = await problemOf(dial(wrong));
+      assert.ok(["auth", "tls", "unreachable"].includes(kind), kind);
+    }
   });
 });

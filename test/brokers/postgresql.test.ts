@@ -7,6 +7,7 @@ import { skipWithoutPostgres, startPostgres } from "../support/postgresql.ts";
 import { makeCerts, type TestCerts } from "../support/redis-topologies.ts";
 import { problemOf, soon } from "../support/scaler-lab.ts";
 import { signalOne, type TestDatabase } from "../support/sql-server.ts";
+import { issueCert } from "../support/tls-proxy.ts";
 import { waitFor } from "../support/wait.ts";
 
 const skip = await skipWithoutPostgres();
@@ -181,6 +182,21 @@ describe("PostgreSQL", { skip }, () => {
     assert.ok(await ask(named, "SELECT 1"));
     await using blind = await secure({ insecureSkipVerify: true });
     assert.ok(await ask(blind, "SELECT 1"));
+  });
+
+  it("may ask for a certificate of ours", async (t) => {
+    if (!certs) return t.skip("openssl is not installed");
+    await server.sql("CREATE USER certified PASSWORD 'c'");
+    const [own, stranger] = await Promise.all([issueCert(certs), issueCert(certs, { by: "other" })]);
+    const { caFile } = certs;
+    const dial = (more: object) =>
+      open({ username: "certified", password: "c", tls: { insecureSkipVerify: false, caFile, ...more } });
+    await using session = await dial(own);
+    assert.deepEqual(said((await ask(session, "SELECT 1 AS n"))[0]), [{ n: 1 }]);
+    for (const wrong of [{}, stranger]) {
+      const { kind } = await problemOf(dial(wrong));
+      assert.ok(["auth", "tls", "unreachable"].includes(kind), kind);
+    }
   });
 
   it("tells of a channel by any name, each time, and not after the end", async () => {

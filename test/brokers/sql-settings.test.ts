@@ -17,6 +17,7 @@ describe("settings of a database", () => {
       ["postgresql://db/shop?sslmode=verify-full", { ...plain, tls: "verified" }],
       ["postgresql://[::1]:7/a%20b", { ...plain, host: "::1", port: 7, database: "a b" }],
       ["postgresql://db/shop?sslmode=some", undefined],
+      ["postgresql://db/shop?connect_timeout=10&sslmode=disable&application_name=airflow", plain],
       ["postgresql://db/shop?options=x", undefined],
       ["postgresql://db", undefined],
       ["postgresql://db/a/b", undefined],
@@ -52,7 +53,10 @@ describe("settings of a database", () => {
     assert.deepEqual(address({ url: "postgresql://u:p@a/b", password: "w" }).password, "w");
     assert.equal(address({ url: "postgresql://u@a/b", tls: {} }).tls, "verified");
     assert.equal(address({ url: "postgresql://u@a/b?sslmode=disable", tls: { insecureSkipVerify: true } }).tls, "unverified");
-    for (const url of ["nonsense://u:geheim@a", "postgresql://a/b?x=geheim"])
+    assert.throws(() => address({ url: "postgresql://u@a/b?sslmode=require&options=-csearch_path%3Dairflow" }), {
+      message: "the address has the parameter `options`, which is not understood here: leave it out",
+    });
+    for (const url of ["nonsense://u:geheim@a", "postgresql://a/b?x=geheim", "postgresql://u:12/b?geheim@c/d"])
       assert.throws(
         () => address({ url }),
         (error) => !String(error).includes("geheim"),

@@ -59,7 +59,7 @@ export async function startMaria(settings: readonly string[] = []): Promise<Test
   const own = [...fixed, ...(process.getuid?.() === 0 ? ["--user=root"] : [])];
   await makeTables(program, [...own, "--bootstrap"], data, env);
   const first = join(dir, "first.sql");
-  const login = `CREATE USER IF NOT EXISTS 'worktide'@'%' IDENTIFIED BY '${password}'; GRANT ALL ON *.* TO 'worktide'@'%';`;
+  const login = `CREATE USER IF NOT EXISTS 'worktide'@'%' IDENTIFIED BY '${password}'; GRANT ALL ON *.* TO 'worktide'@'%' WITH GRANT OPTION;`;
   await writeFile(first, `CREATE DATABASE IF NOT EXISTS shop;\n${login.replaceAll("; ", ";\n")}\n`);
   const port = await freePort();
   const args = (more: readonly string[] = []) => [

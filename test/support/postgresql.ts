@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chmod, chown, copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -20,8 +20,8 @@ export async function skipWithoutPostgres(): Promise<string | false> {
 const uid = isRoot ? 65_534 : undefined;
 const password = "c4n4ry/p@ss word";
 
-/** A certificate and its key, PEM files. */
-export type ServerFiles = Readonly<{ certFile: string; keyFile: string }>;
+/** A certificate, its key, and whose certificates the user `certified` has to show: PEM files. */
+export type ServerFiles = Readonly<{ certFile: string; keyFile: string; caFile: string }>;
 
 /** Starts one; `await using` or {@link TestDatabase.stop} ends it. `more` are lines of postgresql.conf. */
 export async function startPostgres(more: readonly string[] = [], tls?: ServerFiles): Promise<TestDatabase> {
@@ -31,7 +31,7 @@ export async function startPostgres(more: readonly string[] = [], tls?: ServerFi
   const dir = await mkdtemp(join(tmpdir(), "worktide-postgresql-"));
   const data = join(dir, "data");
   await makeCluster(program, dir, data);
-  const settings = [...more, ...(tls ? await showing(tls, dir) : [])];
+  const settings = [...more, ...(tls ? await showing(tls, dir, data) : [])];
   const port = await freePort();
   const set = (...more: readonly string[]) => [...base(port), ...settings, ...more].flatMap((line) => ["-c", line]);
   const options = (more: readonly string[] = []): StartOptions => ({
@@ -74,15 +74,19 @@ export async function startPostgres(more: readonly string[] = [], tls?: ServerFi
 }
 
 /** Only its owner may read a key that PostgreSQL uses. */
-async function showing({ certFile, keyFile }: ServerFiles, dir: string): Promise<readonly string[]> {
-  const [cert, key] = [join(dir, "server.crt"), join(dir, "server.key")];
-  await copyFile(certFile, cert);
-  await copyFile(keyFile, key);
-  for (const file of [cert, key]) {
+async function showing({ certFile, keyFile, caFile }: ServerFiles, dir: string, data: string): Promise<readonly string[]> {
+  const own = async (from: string, name: string) => {
+    const file = join(dir, name);
+    await copyFile(from, file);
     await chmod(file, 0o600);
     if (uid !== undefined) await chown(file, uid, uid);
-  }
-  return ["ssl=on", `ssl_cert_file=${cert}`, `ssl_key_file=${key}`];
+    return file;
+  };
+  const [cert, key, ca] = await Promise.all([own(certFile, "server.crt"), own(keyFile, "server.key"), own(caFile, "ca.crt")]);
+  const hba = join(data, "pg_hba.conf");
+  const rules = "hostssl all certified all scram-sha-256 clientcert=verify-ca\nhost all certified all reject\n";
+  await writeFile(hba, rules + (await readFile(hba, "utf8")));
+  return ["ssl=on", `ssl_cert_file=${cert}`, `ssl_key_file=${key}`, `ssl_ca_file=${ca}`];
 }
 
 const base = (port: number) => [
