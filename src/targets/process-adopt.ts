@@ -23,7 +23,7 @@ export function takeOver(options: AdoptOptions): TakenOver {
 /**
  * The workers of an earlier worktide that still live: those that the state file names and whose start time is the same, and those
  * that only their environment or their log gives away, because the earlier one was killed between starting them and writing it down, or because
- * the file is lost. Of the latter only those count that write to our log files, or that the file said would be started: another
+ * the file is lost. Of the latter only those count that have a file of ours, or that the file said would be started: another
  * worktide may have a pool of the same name.
  */
 function adopt({ pool, state, boot, logDir, now }: AdoptOptions): readonly ProcessWorker[] {
@@ -31,9 +31,9 @@ function adopt({ pool, state, boot, logDir, now }: AdoptOptions): readonly Proce
   const named = records.flatMap((record) => fromRecord(record, now) ?? []);
   const taken = new Set(named.map((worker) => worker.id));
   const logs = realPath(logDir);
-  const isOurs = ({ id, stdout }: FoundWorker) =>
+  const isOurs = ({ id, files }: FoundWorker) =>
     records.some((record) => record.id === id && record.pid === undefined) ||
-    (logs !== undefined && stdout === join(logs, `${id}.log`));
+    (logs !== undefined && files.includes(join(logs, `${id}.log`)));
   const found = findWorkers(pool, logs)
     .filter((row) => !taken.has(row.id) && isOurs(row))
     .toSorted((a, b) => Number(a.start) - Number(b.start));

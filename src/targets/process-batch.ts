@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { processes } from "./process-identity.ts";
-import type { ProcessLogs } from "./process-logs.ts";
+import type { ProcessLogs, WorkerFile } from "./process-logs.ts";
 import { launch, type ProcessSpec } from "./process-start.ts";
 import type { MemberRecord } from "./process-state.ts";
 import type { ProcessWorker } from "./process-worker.ts";
@@ -33,11 +33,10 @@ type Started = Readonly<{ record: MemberRecord; child: ChildProcess & { pid: num
 export function createStarter({ pool, spec, env, clock, logs, warn, failed }: StarterOptions): Starter {
   function plan(slot: number): MemberRecord {
     const id = `${pool}-${slot}-${randomBytes(2).toString("hex")}`;
-    const path = logs.fileOf(id);
-    return { id, slot, startedAt: clock(), leaving: false, ...(path === undefined ? {} : { log: path }) };
+    return { id, slot, startedAt: clock(), leaving: false, log: logs.fileOf(id) };
   }
 
-  function openLog(id: string): number | undefined {
+  function openFile(id: string): WorkerFile | undefined {
     try {
       return logs.open(id);
     } catch (cause) {
@@ -55,7 +54,7 @@ export function createStarter({ pool, spec, env, clock, logs, warn, failed }: St
       store(planned);
       const started: Started[] = [];
       for (const record of planned) {
-        const child = launch({ spec, pool, id: record.id, env, log: openLog(record.id) }, failed);
+        const child = launch({ spec, pool, id: record.id, env, file: openFile(record.id) }, failed);
         if (child === undefined) {
           logs.drop(record.id);
           break;

@@ -8,8 +8,8 @@ import { join } from "node:path";
  */
 export type ProcessRow = Readonly<{ pid: number; group: number; start: string; dead: boolean }>;
 
-/** A worker that runs and that this pool once started, found by its environment or by the log that it writes to. */
-export type FoundWorker = ProcessRow & Readonly<{ id: string; stdout?: string }>;
+/** A worker that runs and that this pool once started, found by its environment or by its file. `files`: its stdin and stdout. */
+export type FoundWorker = ProcessRow & Readonly<{ id: string; files: readonly (string | undefined)[] }>;
 
 const ID_VARIABLE = "WORKTIDE_WORKER_ID=";
 const hasProc = process.platform === "linux" && readProc("self") !== undefined;
@@ -56,12 +56,12 @@ function belongsTo(pid: number, { id, log }: Readonly<{ id: string; log?: string
   const variables = environmentOf(pid);
   if (variables.includes(`${ID_VARIABLE}${id}`)) return true;
   const file = log === undefined ? undefined : realPath(log);
-  return file !== undefined && isOverwritten(variables) && outputOf(pid) === file;
+  return file !== undefined && isOverwritten(variables) && [outputOf(pid), linkOf(`/proc/${pid}/fd/0`)].includes(file);
 }
 
 /**
  * Workers of this pool that run: what a state file that was lost, or not yet written, does not tell. They are known by their
- * environment; where that is overwritten with a title (setproctitle, as in Airflow's workers), by the log file in `logs`
+ * environment; where that is overwritten with a title (setproctitle, as in Airflow's workers), by the file in `logs`
  * (a real path) that nobody but the worker of that name was ever given. Only leaders of a group count: a worker's own children
  * inherit both. Linux only; nothing elsewhere.
  */
@@ -69,12 +69,11 @@ export function findWorkers(pool: string, logs?: string): readonly FoundWorker[]
   if (!hasProc) return [];
   return allPids().flatMap((pid) => {
     const variables = environmentOf(pid);
-    const id = idIn(variables, pool) ?? (logs !== undefined && isOverwritten(variables) ? idOfLog(pid, logs, pool) : undefined);
+    const id = idIn(variables, pool) ?? (logs !== undefined && isOverwritten(variables) ? idOfFile(pid, logs, pool) : undefined);
     if (id === undefined) return [];
     const row = readProc(String(pid));
     if (row === undefined || row.dead || row.group !== pid) return [];
-    const stdout = linkOf(`/proc/${pid}/fd/1`);
-    return [{ ...row, id, ...(stdout === undefined ? {} : { stdout }) }];
+    return [{ ...row, id, files: [0, 1].map((fd) => linkOf(`/proc/${pid}/fd/${fd}`)) }];
   });
 }
 
@@ -86,14 +85,16 @@ function idIn(variables: readonly string[], pool: string): string | undefined {
 /** Whoever still has an environment, and is not named in it, is a stranger. The end of a long title may stand before the first 0. */
 const isOverwritten = (variables: readonly string[]) => variables.slice(1).every((variable) => variable === "");
 
-/** A worker is started with nothing to read, and with its log for all that it says: a stranger who only writes there is none. */
-function idOfLog(pid: number, logs: string, pool: string): string | undefined {
-  const output = outputOf(pid);
-  if (output === undefined || linkOf(`/proc/${pid}/fd/0`) !== "/dev/null" || !output.startsWith(join(logs, `${pool}-`)))
-    return undefined;
-  const id = output.slice(join(logs, "/").length).replace(/\.log$/, "");
-  return output === join(logs, `${id}.log`) && /^-\d+-[0-9a-f]{4}$/.test(id.slice(pool.length)) ? id : undefined;
+/** A worker has its file for all that it says, or for all that it reads, and nothing else: a stranger who only writes there is none. */
+function idOfFile(pid: number, logs: string, pool: string): string | undefined {
+  const [input, output] = [linkOf(`/proc/${pid}/fd/0`), outputOf(pid)];
+  const file = input === nothing ? output : output === nothing ? input : undefined;
+  if (!file?.startsWith(join(logs, `${pool}-`))) return undefined;
+  const id = file.slice(join(logs, "/").length).replace(/\.log$/, "");
+  return file === join(logs, `${id}.log`) && /^-\d+-[0-9a-f]{4}$/.test(id.slice(pool.length)) ? id : undefined;
 }
+
+const nothing = "/dev/null";
 
 /** The file that both its stdout and its stderr go to. */
 function outputOf(pid: number): string | undefined {

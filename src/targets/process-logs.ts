@@ -1,4 +1,15 @@
-import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readdirSync, readSync, rmSync, statSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { join } from "node:path";
 import { createLineSplitter, type LineSplitter, lastLineOf, shownLine } from "./process-lines.ts";
 
@@ -10,9 +21,12 @@ export type LogMode = "Prefix" | "File" | "Discard";
  * write them, for nobody but their owner to read.
  */
 export type ProcessLogs = Readonly<{
-  /** Opens the file of a worker for its stdout and stderr; the caller closes it. Undefined: nowhere to. Throws as open(2) does. */
-  open(id: string): number | undefined;
-  fileOf(id: string): string | undefined;
+  /**
+   * Opens the file of a worker for its stdout and stderr; the caller closes it. In mode Discard for its stdin, and it stays empty: by
+   * it a worker is known whose environment is overwritten. Throws as open(2) does.
+   */
+  open(id: string): WorkerFile;
+  fileOf(id: string): string;
   /** Removes the file of a worker that could not be started. */
   drop(id: string): void;
   /** Follows the file of a worker from its beginning, or from its present end for one that was adopted. */
@@ -24,6 +38,9 @@ export type ProcessLogs = Readonly<{
   /** Hands on what has come so far and ends all following. */
   close(): void;
 }>;
+
+/** An open file, and where a worker has it. */
+export type WorkerFile = Readonly<{ fd: number; as: "input" | "output" }>;
 
 export type ProcessLogsOptions = Readonly<{
   dir: string;
@@ -50,7 +67,7 @@ const POLL_MS = { Prefix: 200, File: 5_000, Discard: 60_000 } as const;
 export function createProcessLogs(options: ProcessLogsOptions): ProcessLogs {
   const { dir, pool, mode, output, redact, maxBytes = 64 << 20, keep = 10 } = options;
   const tails = new Map<string, Tail>();
-  const fileOf = (id: string): string | undefined => (mode === "Discard" ? undefined : join(dir, `${id}.log`));
+  const fileOf = (id: string): string => join(dir, `${id}.log`);
   const timer = setInterval(() => {
     for (const [id, tail] of tails) poll(id, tail);
   }, POLL_MS[mode]);
@@ -78,23 +95,20 @@ export function createProcessLogs(options: ProcessLogsOptions): ProcessLogs {
     tail.position = 0;
   }
 
-  function open(id: string): number | undefined {
-    const file = fileOf(id);
-    if (file === undefined) return undefined;
+  function open(id: string): WorkerFile {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    return openSync(file, "a", 0o600);
+    if (mode !== "Discard") return { fd: openSync(fileOf(id), "a", 0o600), as: "output" };
+    return { fd: openSync(fileOf(id), constants.O_CREAT | constants.O_RDONLY, 0o600), as: "input" };
   }
 
   function drop(id: string): void {
-    const file = fileOf(id);
-    if (file !== undefined) rmSync(file, { force: true });
+    rmSync(fileOf(id), { force: true });
   }
 
   function follow(id: string, from: "begin" | "end"): void {
-    const file = fileOf(id);
-    if (file === undefined || tails.has(id)) return;
+    if (tails.has(id)) return;
     try {
-      const fd = openSync(file, "r+");
+      const fd = openSync(fileOf(id), "r+");
       tails.set(id, { fd, position: from === "end" ? fstatSync(fd).size : 0, lines: createLineSplitter(say(id)) });
     } catch {
       // Cleared away, or a disk that fails: the worker's work does not depend on its log.
@@ -131,10 +145,8 @@ export function createProcessLogs(options: ProcessLogsOptions): ProcessLogs {
   }
 
   function lastLine(id: string): string | undefined {
-    const file = fileOf(id);
-    if (file === undefined) return undefined;
     try {
-      const fd = openSync(file, "r");
+      const fd = openSync(fileOf(id), "r");
       try {
         const { size } = fstatSync(fd);
         const read = readSync(fd, buffer, 0, 8192, Math.max(0, size - 8192));

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, statSync } from "node:fs";
 import type { ProcessTarget } from "../api/resolve-target.ts";
+import type { WorkerFile } from "./process-logs.ts";
 
 /** `target.process` with every default applied; `cwd` is absolute. */
 export type ProcessSpec = Omit<ProcessTarget, "kind">;
@@ -11,8 +12,8 @@ export type Launch = Readonly<{
   id: string;
   /** Worktide's own environment. */
   env: Readonly<Record<string, string | undefined>>;
-  /** An open descriptor for stdout and stderr; closed here. */
-  log: number | undefined;
+  /** Its own file; closed here. */
+  file: WorkerFile | undefined;
 }>;
 
 /**
@@ -20,18 +21,18 @@ export type Launch = Readonly<{
  * When it cannot be started, `failed` is told why, later in this turn or right after it, and undefined comes back.
  */
 export function launch(
-  { spec, pool, id, env, log }: Launch,
+  { spec, pool, id, env, file }: Launch,
   failed: (message: string) => void,
 ): (ChildProcess & { pid: number }) | undefined {
   const names = { WORKTIDE_WORKER_ID: id, WORKTIDE_POOL: pool };
   const [program = "", ...args] = spec.command.map((word) => expand(word, names));
   const own = Object.fromEntries(Object.entries(spec.env).map(([name, value]) => [name, expand(value, names)]));
-  const out = log ?? "ignore";
+  const [input, output] = [file?.as === "input" ? file.fd : "ignore", file?.as === "output" ? file.fd : "ignore"] as const;
   try {
     const child = spawn(program, args, {
       cwd: spec.cwd,
       env: { ...env, ...own, ...names },
-      stdio: ["ignore", out, out],
+      stdio: [input, output, output],
       detached: true,
     });
     // Some failures come as an event; a later one (of a signal) has nobody to tell.
@@ -41,7 +42,7 @@ export function launch(
     failed(explain(spec, program, cause));
     return undefined;
   } finally {
-    if (log !== undefined) closeSync(log);
+    if (file !== undefined) closeSync(file.fd);
   }
 }
 

@@ -11,7 +11,7 @@ const memberRecord = z.strictObject({
   start: z.string().min(1).optional(),
   /** Monotonic ms of the boot that is named in the file. */
   startedAt: z.number(),
-  /** Absent where logs are discarded. */
+  /** Its own file: see ProcessLogs. Earlier versions had none where logs are discarded. */
   log: z.string().optional(),
   leaving: z.boolean(),
   /** When the stop signal was sent, monotonic ms. */

@@ -18,9 +18,10 @@ async function killedSupervisor(
   size: number,
   leaving = 0,
   command: readonly string[] = [process.execPath, fixture(script)],
+  logs: "Prefix" | "Discard" = "Prefix",
 ): Promise<{ stateDir: string; left: Pool }> {
   const stateDir = temporaryFolder();
-  const spec = { command, cwd: stateDir, env: {}, stopSignal: "SIGTERM", stopGraceMs: 60_000, logs: "Prefix" };
+  const spec = { command, cwd: stateDir, env: {}, stopSignal: "SIGTERM", stopGraceMs: 60_000, logs };
   const given = JSON.stringify({ name: "mails", spec, protect: "busy", stateDir });
   const supervisor = spawn(process.execPath, [fixture("supervisor.ts"), given, String(size), String(leaving)], {
     stdio: ["ignore", "pipe", "inherit"],
@@ -140,6 +141,21 @@ describe("after worktide was killed", () => {
     const rig = await createRig(t, { script, stateDir, spec: { command } });
     assert.deepEqual(rig.staying().toSorted(), ids, "no stranger, whatever it writes to");
     for (const id of ids) assert.equal(rig.logOf(id).match(/^up/gm)?.length, 1);
+  });
+
+  it("those that did are found where their output is discarded too, by what they were given to read", {
+    skip: onLinux || withoutPython,
+  }, async (t) => {
+    const script = "titled.py";
+    const command = ["python3", fixture(script)];
+    const { stateDir, left } = await killedSupervisor(script, 2, 0, command, "Discard");
+    const file = join(stateDir, "pools", "mails.json");
+    const { members } = JSON.parse(readFileSync(file, "utf8")) as PoolState;
+    const isTitled = ({ pid = 0 }) => !readFileSync(`/proc/${pid}/environ`, "utf8").includes("WORKTIDE");
+    await until("their environment is gone", () => members.every(isTitled));
+    rmSync(file);
+    const rig = await createRig(t, { script, stateDir, spec: { command, logs: "Discard" } });
+    assert.deepEqual(rig.staying().toSorted(), left.members?.map(({ id }) => id).toSorted());
   });
 
   it("a child of one that did is waited for when its parent has ended", { skip: onLinux || withoutPython }, async (t) => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFileSync, closeSync, existsSync, readdirSync, statSync, utimesSync, writeFileSync, writeSync } from "node:fs";
+import { appendFileSync, closeSync, readdirSync, statSync, utimesSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import fc from "fast-check";
@@ -32,7 +32,7 @@ describe("what workers write", () => {
     const discarded = await createRig(t, { script: "worker.mjs", spec: { logs: "Discard" } });
     await discarded.grow(1);
     await until("it is ready", () => discarded.target.pool().ready === 1);
-    assert.equal(existsSync(join(discarded.stateDir, "logs")), false);
+    assert.equal(discarded.logOf(discarded.staying()[0] ?? ""), "");
   });
 
   it("is cut where a line never ends, and the rest of it costs nothing", () => {
@@ -105,7 +105,7 @@ describe("log files", () => {
       maxBytes: 1000,
     });
     t.after(logs.close);
-    const fd = logs.open("mails-1-abcd") ?? 0;
+    const { fd } = logs.open("mails-1-abcd");
     t.after(() => closeSync(fd));
     logs.follow("mails-1-abcd", "begin");
     writeSync(fd, `${"x".repeat(2000)}\n`);
