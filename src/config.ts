@@ -38,8 +38,11 @@ const settings = {
   ...logs,
   url: {
     env: "WORKTIDE_URL",
-    must: "an http address such as 'http://127.0.0.1:8484'",
-    schema: z.url({ protocol: /^https?$/ }).optional(),
+    must: "an http address without a login such as 'http://127.0.0.1:8484'",
+    schema: z
+      .url({ protocol: /^https?$/ })
+      .refine((text) => !/^[^/]*\/\/[^/?#]*@/.test(text))
+      .optional(),
   },
 } as const;
 

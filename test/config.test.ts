@@ -33,9 +33,17 @@ test("every wrong setting is named at once, with its source and what it must be"
     assert.deepEqual(error.message.split("\n"), [
       "WORKTIDE_LISTEN must be host:port such as '127.0.0.1:8484', or a port; found 'here'",
       "--log-level must be one of 'error', 'warn', 'info', 'debug'; found 'loud'",
-      "WORKTIDE_URL must be an http address such as 'http://127.0.0.1:8484'; found 'redis://***@h'",
+      "WORKTIDE_URL must be an http address without a login such as 'http://127.0.0.1:8484'; found 'redis://***@h'",
     ]);
     return true;
   });
+  for (const url of ["http://u:secret@h", "http://secret@h/x", "https://:secret@h:1/x@y"]) {
+    assert.throws(
+      () => readConfig({}, { url }),
+      (error: Error) => /^--url must be .* without a login/.test(error.message) && !/:secret/.test(error.message),
+      url,
+    );
+  }
+  assert.equal(readConfig({}, { url: "http://h/a@b" }).url, "http://h/a@b");
   assert.throws(() => readConfig({ WORKTIDE_LISTEN: "127.0.0.1:70000" }), ConfigError);
 });

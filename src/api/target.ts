@@ -3,19 +3,25 @@ import { duration } from "./duration.ts";
 import { cel, clusterOnly, complain, foundText, localOnly, objectName, text, variable } from "./fields.ts";
 import { jobTarget } from "./job-target.ts";
 
+/** A word of a command, a variable or a path, as the system takes them. */
+const word = (max: number, min = 0) =>
+  text(max, min).superRefine((value, context) => {
+    if (value.includes("\0")) complain(context, "invalid-value", [], "must not hold NUL, which the system takes for its end");
+  });
+
 /** Local worker processes. */
 const process = z.strictObject({
   command: z
-    .array(text(4096, 0))
+    .array(word(4096))
     .min(1)
     .max(256)
     .describe(
       "Program and its arguments, without a shell; `${WORKTIDE_WORKER_ID}` stands for the name of each process. " +
         'Example: `["node", "worker.js"]`.',
     ),
-  cwd: text(4096).default(".").describe("Working folder, relative to this file. Example: `./app`."),
+  cwd: word(4096, 1).default(".").describe("Working folder, relative to this file. Example: `./app`."),
   env: z
-    .record(variable(), text(32768, 0))
+    .record(variable(), word(32768))
     .default({})
     .describe("Environment on top of Worktide's own; values are strings. Example: `{ QUEUE: mails }`."),
   stopSignal: z
@@ -33,7 +39,7 @@ const process = z.strictObject({
     .default("Prefix")
     .describe(
       "Output of the processes. `Prefix`: on ours, each line with the name in front, without the secrets that Worktide knows and " +
-        "without control characters, cut at 16 KiB. `File`: one file each. `Discard`: nowhere. The files (of `Prefix` too) " +
+        "without control characters, cut at 16 KiB. `File`: one file each. `Discard`: nowhere. The files (of `Prefix` too; of `Discard` empty ones) " +
         "are in the state folder, `pools/…/logs`, as the worker wrote them, for nobody but you to read (0600); by them a worker is found " +
         "again that overwrites its environment with a title (Airflow's), should the state be lost. Example: `File`.",
     ),

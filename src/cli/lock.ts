@@ -1,5 +1,5 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { isSame, processes } from "../targets/process-identity.ts";
 import { UsageError } from "./usage-error.ts";
@@ -20,11 +20,7 @@ const fileOf = (stateDir: string) => join(stateDir, "running.json");
  * Throws UsageError when another living process holds it; what a killed one left behind is taken over.
  */
 export function lockState(stateDir: string, { pid, uid }: Pick<World, "pid" | "uid">): StateLock {
-  try {
-    mkdirSync(stateDir, { recursive: true });
-  } catch (cause) {
-    throw unusable("make", stateDir, cause);
-  }
+  makeFolder(stateDir, stateDir);
   // Whoever made it says by it which processes are workers, and get signals.
   if (uid !== undefined && statSync(stateDir).uid !== uid) {
     throw new UsageError(`the state directory '${stateDir}' belongs to another user: give this one its own with --state`);
@@ -63,6 +59,24 @@ export function lockState(stateDir: string, { pid, uid }: Pick<World, "pid" | "u
 
 function unusable(doing: string, stateDir: string, cause: unknown): UsageError {
   return new UsageError(`cannot ${doing} the state directory '${stateDir}': ${(cause as Error).message}`, 1, { cause });
+}
+
+/**
+ * With those above it, one by one: by `recursive` Node says ENOENT of a file system that is read-only, and tries for ever in
+ * one that the kernel makes up.
+ */
+function makeFolder(folder: string, stateDir: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(dirname(folder), stateDir);
+  try {
+    mkdirSync(folder);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "EEXIST") return; // another one was quicker
+    if (code !== "ENOENT") throw unusable("make", stateDir, cause);
+    const message = `cannot make the state directory '${stateDir}': '${dirname(folder)}' takes no new folder; give another one with --state`;
+    throw new UsageError(message, 1, { cause });
+  }
 }
 
 /** Where the one that runs with this state directory answers; undefined when none runs. */

@@ -208,6 +208,13 @@ const cases: readonly Case[] = [
     "`spec.target.process.command[1]` must be text of at most 4096 characters; found '3' (put it into quotes)",
   ],
   [
+    "a word that would end before its end",
+    edited("[node, worker.js]", '[node, "worker.js\\0--all"]'),
+    14,
+    23,
+    "`spec.target.process.command[1]` must not hold NUL, which the system takes for its end; found 'worker.js --all'",
+  ],
+  [
     "an unknown choice",
     edited("  fallback:", "  mode: observe\n  fallback:"),
     21,

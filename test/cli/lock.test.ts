@@ -32,6 +32,14 @@ test("Whatever stands in the place of the lock is replaced or told of in a sente
   assert.throws(() => lockState(place.folder, world), { name: "UsageError", message: /^cannot write to the state directory/ });
 });
 
+test("A state directory that cannot be made is told of by the folder that takes none, not in Node's words", (t) => {
+  if (process.platform !== "linux") return t.skip("needs a file system that takes no folders");
+  assert.throws(() => lockState("/proc/self/fdinfo/shop/state", world), {
+    name: "UsageError",
+    message: /^cannot make the state directory '.*': '\/proc\/self\/fdinfo' takes no new folder; .*--state$/,
+  });
+});
+
 test("A state directory of another user is not taken: it would say which processes get signals", async (t) => {
   if (process.getuid?.() !== 0) return t.skip("needs root, to give a folder away");
   await using place = await freshFolder();
