@@ -59,10 +59,9 @@ it("counts right where a naive count would be wrong", () => {
 });
 `;
 
-const guide = (name: string) => `## How it is used
+const guide = (name: string) => `## Example
 
-Say here what a reader must know: what is counted and how fresh it is, what it costs the broker, which permissions it needs, the traps, and an
-example that works:
+Say here what a reader must know, and show an example that works:
 
 \`\`\`yaml
 target:
@@ -74,4 +73,12 @@ triggers:
     goal: { waitingPerReplica: 20 }
 scaleDown: { protect: grace } # until it sees jobs in hand
 \`\`\`
+
+## What is seen, and how old it is
+
+What is counted, and how fresh it is; what it is not: the traps.
+
+## Cost and permissions
+
+What a round costs the broker, and what its user must be permitted.
 `;
