@@ -7,6 +7,7 @@ import { spec } from "node:test/reporters";
 import { findRedis } from "../src/services/find-redis.ts";
 import { findPython } from "../src/services/python.ts";
 import { findAirflow } from "../test/support/airflow.ts";
+import { endChildren } from "../test/support/end-all.ts";
 import { findGrpcPython } from "../test/support/grpc-python.ts";
 import { findMaria } from "../test/support/mariadb.ts";
 import { findPackaging } from "../test/support/packaging.ts";
@@ -23,6 +24,9 @@ const patterns = everything ? [...(slow ? ["test/slow/**/*.test.ts"] : []), ...u
 const files = [...new Set(patterns.flatMap((pattern) => globSync(pattern).sort()))];
 /** Longest that one file may take: a test that never ends must not hold a build for ever. */
 const fileTimeoutMs = 15 * 60_000;
+/** Ends, with a test file, all that it started. */
+const ends = new URL("../test/support/ends.ts", import.meta.url).href;
+const interrupted = new AbortController();
 
 async function test(): Promise<boolean> {
   await using _shared = await shareControlPlane(files);
@@ -32,6 +36,7 @@ async function test(): Promise<boolean> {
     files,
     concurrency: 2, // each file takes services of its own; more at once starve each other's deadlines
     timeout: fileTimeoutMs,
+    execArgv: ["--import", ends],
   });
   const took: [file: string, seconds: number][] = [];
   stream.on("test:summary", ({ file, counts: of, success, duration_ms }) => {
@@ -42,7 +47,11 @@ async function test(): Promise<boolean> {
     if (!success && counts.failed === 0) counts.failed = 1;
   });
   stream.compose(spec).pipe(process.stdout);
-  await new Promise<void>((resolve, reject) => stream.on("end", resolve).on("error", reject));
+  await new Promise<unknown>((resolve, reject) => {
+    stream.on("end", resolve).on("error", reject);
+    interrupted.signal.addEventListener("abort", resolve);
+  });
+  if (interrupted.signal.aborted) return false;
   const ran = counts.passed + counts.failed;
   const seconds = ((performance.now() - began) / 1000).toFixed(0);
   if (ran === 0) console.error(`no test was run: nothing matches ${patterns.join(" ")}`);
@@ -72,5 +81,10 @@ async function prepare(): Promise<void> {
 }
 
 if (everything) await prepare();
-const good = (!everything || (await check(new AbortController().signal))) && (await test());
+for (const name of ["SIGHUP", "SIGINT", "SIGTERM"] as const) process.once(name, () => interrupted.abort(name));
+const good = (!everything || (await check(interrupted.signal))) && (await test());
+if (interrupted.signal.aborted) {
+  await endChildren();
+  process.kill(process.pid, interrupted.signal.reason);
+}
 process.exitCode = good ? 0 : 1;

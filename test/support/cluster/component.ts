@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { spare } from "../end-all.ts";
 
 /** One program of a control plane: what tests do to it. */
 export interface Component {
@@ -41,6 +42,7 @@ export function watchdog(dir: string): { dismiss(): Promise<void> } {
     'cat >/dev/null; for f in "$0"/*.pid; do [ -f "$f" ] && kill -9 "$(cat "$f")"; done 2>/dev/null; ' +
     '[ ! -f "$0/cleanup.sh" ] || sh "$0/cleanup.sh"; rm -rf "$0"';
   const child = spawn("/bin/sh", ["-c", script, dir], { stdio: ["pipe", "ignore", "ignore"], detached: true });
+  spare(child.pid);
   const gone = new Promise<void>((resolve) => child.once("close", () => resolve()));
   child.unref();
   (child.stdin as unknown as { unref(): void }).unref();

@@ -1,0 +1,10 @@
+// Loaded before every test file by scripts/test.ts: however the file ends, by a signal too, all that it started ends with it.
+import { isMainThread } from "node:worker_threads";
+import { endAll } from "./end-all.ts";
+
+const signals = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
+
+if (isMainThread) {
+  for (const [name, number] of Object.entries(signals)) process.once(name, () => process.exit(128 + number));
+  process.once("exit", endAll);
+}
