@@ -66,12 +66,17 @@ export async function startProxy(target: () => number, onDial: () => void = () =
     const isNew = () => dialledAt > modeSince;
     const frozen = () => mode.kind === "hole" || (mode.kind === "freeze" && !isNew()) || (mode.kind === "mute" && isNew());
     const server = createConnection({ port: target(), host: "127.0.0.1" });
-    const pair: Pair = { client, server, frozen, later: inOrder((piece) => forward(pair, client, piece)) };
+    const pair: Pair = { client, server, frozen, later: inOrder(server, client, (piece) => forward(pair, client, piece)) };
     pairs.add(pair);
+    server.on("drain", () => client.resume());
     client.setNoDelay(true);
     server.setNoDelay(true);
     client.on("data", (piece) => {
-      if (awaited === undefined || --awaited.left > 0) return forward(pair, server, piece);
+      if (awaited === undefined || --awaited.left > 0) {
+        forward(pair, server, piece);
+        if (server.writableNeedDrain) client.pause();
+        return;
+      }
       awaited.reached();
       awaited = undefined;
     });
@@ -147,14 +152,28 @@ export async function startProxy(target: () => number, onDial: () => void = () =
   };
 }
 
-function inOrder(give: (piece: Buffer) => void): Pair["later"] {
+/** So many bytes may wait for their time; more are not read. */
+const mostWaiting = 1 << 20;
+
+/** `from` is read no faster than `to` takes it, and what waits here is bounded: it is memory that no heap limit sees. */
+function inOrder(from: Socket, to: Socket, give: (piece: Buffer) => void): Pair["later"] {
   let freeAt = 0;
+  let waiting = 0;
+  const breathe = () => (waiting > mostWaiting || to.writableNeedDrain ? from.pause() : from.resume());
+  to.on("drain", breathe);
   return (piece, ms) => {
     const now = performance.now();
     const at = Math.max(freeAt, now + ms);
     freeAt = at;
-    if (at <= now) give(piece);
-    else setTimeout(give, at - now, piece);
+    waiting += piece.length;
+    const pass = () => {
+      waiting -= piece.length;
+      give(piece);
+      breathe();
+    };
+    if (at <= now) return pass();
+    setTimeout(pass, at - now);
+    breathe();
   };
 }
 

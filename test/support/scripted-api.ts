@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import { createInterface } from "node:readline";
+import { setTimeout as pause } from "node:timers/promises";
 import { Agent, type Dispatcher, request } from "undici";
 import type { Access } from "./cluster/access.ts";
 import { certificate, privateKey } from "./fake-api-certificate.ts";
@@ -35,23 +36,21 @@ export interface ScriptedApi extends AsyncDisposable {
 type Forward = Readonly<{ url: string; dispatcher: Agent }>;
 
 /** Stands before `plane` on a free port: everything is passed on, with the credentials that it came with. */
-export async function startScriptedApi(plane: Access): Promise<ScriptedApi> {
+export async function startScriptedApi(plane: Pick<Access, "url" | "ca">): Promise<ScriptedApi> {
   const to: Forward = { url: plane.url, dispatcher: new Agent({ connect: { ca: plane.ca }, bodyTimeout: 0, headersTimeout: 0 }) };
   const sockets = new Set<Socket>();
   let judge: (request: ApiRequest) => ApiFault | undefined = () => undefined;
   let lines: (line: string, request: ApiRequest) => readonly string[] = (line) => [line];
   let heard: (request: ApiRequest, text: string) => void = () => {};
 
-  const serve = async (from: Http2ServerRequest, response: Http2ServerResponse) => {
+  const serve = async (from: Http2ServerRequest, response: Http2ServerResponse, signal: AbortSignal) => {
     const asked = await read(from);
     const fault = judge(asked);
     if (fault && "status" in fault) return refuse(response, fault);
     if (fault && "answer" in fault) return answer(response, 200, fault.answer);
-    if (fault && "afterMs" in fault) await new Promise((resolve) => setTimeout(resolve, fault.afterMs));
-    const ended = new AbortController();
-    response.on("close", () => ended.abort());
-    const got = await forward(to, from, asked, ended.signal);
-    if (asked.query.get("watch") === "true" && got.statusCode === 200) return stream(asked, got, response);
+    if (fault && "afterMs" in fault) await pause(fault.afterMs, undefined, { signal });
+    const got = await forward(to, from, asked, signal);
+    if (asked.query.get("watch") === "true" && got.statusCode === 200) return stream(asked, got, response, signal);
     const text = await got.body.text();
     if (fault && "doneThen" in fault) {
       if (fault.doneThen === "lost") return void (from.stream?.session ?? from.socket).destroy();
@@ -61,17 +60,23 @@ export async function startScriptedApi(plane: Access): Promise<ScriptedApi> {
     answer(response, got.statusCode, text);
   };
 
-  const stream = async (asked: ApiRequest, got: Dispatcher.ResponseData, response: Http2ServerResponse) => {
+  /** No faster than it is read: what piles up here piles up without bound. */
+  const stream = async (asked: ApiRequest, got: Dispatcher.ResponseData, response: Http2ServerResponse, signal: AbortSignal) => {
     response.writeHead(200, { "content-type": "application/json" });
     (response as unknown as { flushHeaders(): void }).flushHeaders(); // node:http2 has it too; its types do not
     for await (const line of createInterface({ input: got.body })) {
-      for (const one of lines(line, asked)) response.write(`${one}\n`);
+      for (const one of lines(line, asked)) if (!response.write(`${one}\n`)) await once(response, "drain", { signal });
     }
     response.end();
   };
 
   const server = createSecureServer({ key: privateKey, cert: certificate, allowHTTP1: true }, (from, response) => {
-    serve(from, response).catch(() => (from.stream?.session ?? from.socket).destroy());
+    // What nobody waits for any more ends at once, also while it is delayed; and only that: others share its session.
+    const closed = new AbortController();
+    response.on("close", () => closed.abort());
+    serve(from, response, closed.signal).catch(() => {
+      if (!closed.signal.aborted) (from.stream?.session ?? from.socket).destroy();
+    });
   });
   server.on("connection", (socket: Socket) => {
     sockets.add(socket.on("close", () => sockets.delete(socket)).on("error", () => {}));
