@@ -1,4 +1,4 @@
-import type { Answer, Outgoing } from "./exchange.ts";
+import { type Answer, DeadlinePassed, type Outgoing } from "./exchange.ts";
 import { failureOf, lossOf } from "./failure.ts";
 import { type CallOptions, type Fence, KubeError, type Lane } from "./kube.ts";
 import type { Links } from "./links.ts";
@@ -145,7 +145,7 @@ type Deadline = Readonly<{
 function createDeadline(ms: number, parent: AbortSignal | undefined): Deadline {
   const controller = new AbortController();
   let endsAt = performance.now() + ms;
-  const expire = () => controller.abort(new Error("deadline passed"));
+  const expire = () => controller.abort(new DeadlinePassed("it took longer than it may"));
   let timer = setTimeout(expire, ms);
   const abort = () => controller.abort(new Error("ended by the caller"));
   if (parent?.aborted) abort();

@@ -32,6 +32,11 @@ export class LostExchange extends Error {
   }
 }
 
+/** Why a signal gave an exchange up: it took longer than it may. */
+export class DeadlinePassed extends Error {
+  override readonly name = "DeadlinePassed";
+}
+
 /** Sends and waits for the whole answer, of whatever status. Rejects with {@link LostExchange}. */
 export function exchange(dispatcher: Dispatcher, outgoing: Outgoing, signal: AbortSignal): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();

@@ -3,7 +3,7 @@ import type { ConnectionOptions } from "node:tls";
 import { type Dispatcher, errors, Pool, ProxyAgent } from "undici";
 import type { Credentials, Login } from "./access.ts";
 import { accountOwner } from "./account.ts";
-import { type Answer, exchange, LostExchange, type Outgoing } from "./exchange.ts";
+import { type Answer, DeadlinePassed, exchange, LostExchange, type Outgoing } from "./exchange.ts";
 import { createGate } from "./gate.ts";
 import { KubeError, type OwnerReference } from "./kube.ts";
 import { until } from "./wait.ts";
@@ -104,7 +104,7 @@ export function createLinks({ login, userAgent, clock, onProblem }: LinkOptions)
         return answer;
       } catch (error) {
         if (isUnreachable(error) && !signal.aborted) gate.missed();
-        if (error instanceof LostExchange && error.cause instanceof errors.HeadersTimeoutError) suspect(use, dispatcher);
+        if (error instanceof LostExchange && isSilence(error.cause)) suspect(use, dispatcher);
         throw error;
       } finally {
         leave();
@@ -119,6 +119,9 @@ export function createLinks({ login, userAgent, clock, onProblem }: LinkOptions)
     },
   };
 }
+
+/** Of a fenced write the deadline may come before undici's own. */
+const isSilence = (cause: unknown) => cause instanceof errors.HeadersTimeoutError || cause instanceof DeadlinePassed;
 
 /** It never left this process, and not because we kept it. */
 const isUnreachable = (error: unknown) => error instanceof LostExchange && !error.sent && !(error.cause instanceof KubeError);

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { KubeError, type WriteOptions } from "../../src/kube/kube.ts";
+import { startProxy } from "../support/proxy.ts";
 import { waitFor } from "../support/wait.ts";
-import { type ConfigMap, configMap, configMaps, createRig, deployments, refTo, shop } from "./support.ts";
+import { type ConfigMap, clientThrough, configMap, configMaps, createRig, deployments, refTo, shop } from "./support.ts";
 
 /** The failure of a call that must fail. */
 async function failureOf(call: Promise<unknown>): Promise<KubeError> {
@@ -189,6 +190,20 @@ describe("a write behind a fence (row 11)", () => {
     const [failure] = await Promise.all([create("fenced", { fence: () => 400 }), create("free", {})]);
     assert.deepEqual([failure.reason, failure.outcome], ["Timeout", "unknown"]);
     assert.deepEqual(ended, ["fenced", "free"]);
+  });
+});
+
+describe("a write whose server has gone silent (row 23)", () => {
+  it("leads to another session, though it may not wait for as long as others", async () => {
+    await using rig = await createRig();
+    const { kubeconfig, port } = rig.api;
+    await using proxy = await startProxy(() => port);
+    await using kube = await clientThrough({ kubeconfig, url: `https://127.0.0.1:${port}` }, proxy.port);
+    await kube.create(configMaps, configMap("first"));
+    await proxy.set({ kind: "freeze" }); // what is open is; what is new passes
+    const fence = () => 1_000;
+    assert.equal((await failureOf(kube.create(configMaps, configMap("second"), { fence }))).outcome, "unknown");
+    await kube.create(configMaps, configMap("third"), { fence: () => 4_000 });
   });
 });
 
