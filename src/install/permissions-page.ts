@@ -61,7 +61,7 @@ kubectl -n shop create rolebinding worktide-secrets --clusterrole=worktide-secre
 
 or whoever installs it decides for all: \`worktide manifests --secrets NAME,NAME\` (Helm: \`secrets.names\`) grants \`get\`, \`list\` and
 \`watch\` of Secrets and ConfigMaps of these names only, \`--secrets all\` (Helm: \`secrets.all\`) of all of them. A Secret that may not
-be read is said by the condition Ready, with the reason \`Forbidden\`.`;
+be read is said at once by the condition Ready, with the reason \`SecretNotFound\`.`;
 
 const targetsText = `Anything else with a \`scale\` subresource can be a target once the controller may read it and write its \`scale\`:
 
@@ -70,7 +70,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: { name: worktide-more-targets }
 rules:
-  - { apiGroups: [example.org], resources: [crews], verbs: [get, list, watch] }
+  - { apiGroups: [example.org], resources: [crews], verbs: [list, watch] }
   - { apiGroups: [example.org], resources: [crews/scale], verbs: [get, update, patch] }
 ---
 apiVersion: rbac.authorization.k8s.io/v1

@@ -29,6 +29,8 @@ export type PolicyRule = Readonly<{
 }>;
 
 const read = ["get", "list", "watch"] as const;
+/** Enough for what is followed by a watch, and never asked for one by one. */
+const follow = ["list", "watch"] as const;
 
 /** Everything that the controller may do, Secrets aside: {@link secretRules}. */
 export const permissions: readonly Permission[] = [
@@ -60,7 +62,7 @@ export const permissions: readonly Permission[] = [
     reach: "watched",
     group: "apps",
     resources: ["deployments", "replicasets", "statefulsets"],
-    verbs: read,
+    verbs: follow,
     why: "Knows how large a target is, and whether it is being rolled out.",
     code: ["src/targets/watches.ts", "src/targets/scale-object.ts"],
   },
@@ -76,7 +78,7 @@ export const permissions: readonly Permission[] = [
     reach: "watched",
     group: "argoproj.io",
     resources: ["rollouts"],
-    verbs: read,
+    verbs: follow,
     why: "The same for Argo Rollouts.",
     code: ["src/targets/watches.ts"],
   },

@@ -67,7 +67,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- range .Values.targets }}
 - apiGroups: [{{ .group | quote }}]
   resources: {{ toJson .resources }}
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [{{ .group | quote }}]
   resources:
     {{- range .resources }}
