@@ -119,19 +119,27 @@ export async function openClusterHouse(plane: Access) {
       });
       return last as Worker;
     },
-    async events(name: string): Promise<readonly { reason: string; note: string; type: string }[]> {
-      type List = { items: readonly { regarding: { name: string }; reason: string; note: string; type: string }[] };
+    async events(name: string) {
+      type Event = { regarding: { name: string }; related?: { kind: string }; reason: string; note: string; type: string };
+      type List = { items: readonly Event[] };
       const { items } = await plane.request<List>("GET", `/apis/events.k8s.io/v1/namespaces/${room.name}/events`);
       return items.filter(({ regarding }) => regarding.name === name);
     },
     push: (list: string, count: number) => client.lPush(list, new Array<string>(count).fill("job")),
-    /** Starts `worktide controller` for this namespace. */
-    async start(args: readonly string[] = [], kubeconfig = plane.kubeconfig): Promise<Life> {
-      const own = ["--namespaces", room.name, "--lease-namespace", room.name, "--lease-duration", "5s"];
-      const child = spawn(process.execPath, [main, "controller", "--listen", "127.0.0.1:0", ...own, ...args], {
-        env: { ...process.env, KUBECONFIG: kubeconfig },
-        stdio: ["ignore", "pipe", "pipe"],
-      });
+    /** Starts `worktide controller` for this namespace, or as `own` says. */
+    async start(
+      args: readonly string[] = [],
+      kubeconfig = plane.kubeconfig,
+      own: readonly string[] = ["--namespaces", room.name, "--lease-namespace", room.name],
+    ): Promise<Life> {
+      const child = spawn(
+        process.execPath,
+        [main, "controller", "--listen", "127.0.0.1:0", "--lease-duration", "5s", ...own, ...args],
+        {
+          env: { ...process.env, KUBECONFIG: kubeconfig },
+          stdio: ["ignore", "pipe", "pipe"],
+        },
+      );
       children.add(child);
       const exited = once(child, "exit").then(([code, signal]) => (signal ?? code ?? "nothing") as number | string);
       void exited.then(() => children.delete(child));

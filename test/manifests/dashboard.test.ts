@@ -3,22 +3,25 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
+import { Queue } from "bullmq";
 import { stringify } from "yaml";
 import { dashboard } from "../../src/install/dashboard.ts";
 import { monitoring } from "../../src/install/monitoring.ts";
 import { rows } from "../../src/install/panels.ts";
 import { metricTable } from "../../src/telemetry/metrics-table.ts";
-import { openHouse } from "../cli/house.ts";
+import { openClusterHouse } from "../cluster/house.ts";
+import { noControlPlane } from "../support/control-plane.ts";
 import { findPrometheus, type Prometheus, startPrometheus } from "../support/prometheus.ts";
+import { sharedControlPlane } from "../support/shared-control-plane.ts";
 import { waitFor } from "../support/wait.ts";
 
 const found = await findPrometheus();
-const skip = "missing" in found && found.missing;
+const skip = "missing" in found ? found.missing : await noControlPlane();
 const queries = rows.flatMap(({ panels }) =>
   panels.flatMap(({ title, queries }) => queries.map(({ expr }, index) => ({ title: `query ${index + 1} of ${title}`, expr }))),
 );
-/** A pool of local workers has no election, and BullMQ takes no job ahead. */
-const absentHere = ["worktide_leader", "worktide_queue_reserved"];
+/** BullMQ takes no job ahead. */
+const absentHere = "worktide_queue_reserved";
 
 type Relabeling = Readonly<{ sourceLabels?: readonly string[]; targetLabel?: string; regex: string; action?: string }>;
 type Endpoint = Readonly<{ path: string; honorLabels: boolean; metricRelabelings: readonly Relabeling[] }>;
@@ -60,29 +63,32 @@ const options = {
   version: "0.1.0",
 } as const;
 
-/** As Grafana fills them in. */
-const filled = (expr: string) =>
-  expr.replaceAll("$namespace", "default").replaceAll("$scaledworker", ".*").replaceAll("$__rate_interval", "1m");
-
-describe("The dashboard, over a Prometheus that scrapes a Worktide with work to do", { skip, timeout: 300_000 }, () => {
+describe("The dashboard, over a Prometheus that scrapes a controller with work to do", { skip, timeout: 300_000 }, () => {
   const closing: AsyncDisposableStack = new AsyncDisposableStack();
   let prometheus: Prometheus;
+  let room = "";
+  /** As Grafana fills them in. */
+  const filled = (expr: string) =>
+    expr.replaceAll("$namespace", room).replaceAll("$scaledworker", ".*").replaceAll("$__rate_interval", "1m");
 
   before(async () => {
-    const house = closing.use(await openHouse());
-    const name = house.nameOf("mails");
+    const house = closing.use(await openClusterHouse(closing.use(await sharedControlPlane())));
+    room = house.room;
     const goal = { startWithin: "5s", assume: { serviceTime: "1s" } };
-    const triggers = [{ name, connection: "main", bullmq: { queue: name }, goal, every: "200ms" }];
+    const triggers = [{ name: "mails", connection: "main", bullmq: { queue: "mails" }, goal, every: "200ms" }];
     const list = { key: "a", processing: ["b"] };
     const away = [{ name: "away", connection: "gone", redis: { list }, goal: { waitingPerReplica: 1 }, every: "1s" }];
-    const gone = house.document("QueueConnection", "gone", { redis: { url: "redis://127.0.0.1:1" } });
-    const pools = [
-      house.pool(name, { max: 1, spec: { triggers } }),
-      house.pool(house.nameOf("away"), { spec: { triggers: away } }),
-    ];
-    await house.write(house.connection(), gone, ...pools);
-    const life = await house.run();
-    await house.add(name, 300, 1_000);
+    await house.connection("main");
+    await house.connection("gone", { redis: { url: "redis://127.0.0.1:1" } });
+    for (const name of ["mails", "away"]) await house.deployment(name, 0);
+    await house.worker("mails", { triggers, replicas: { min: 0, max: 1 } });
+    await house.worker("away", { triggers: away });
+    const life = closing.use(await house.start());
+    await house.reason("mails", "Empty");
+    const queue = new Queue("mails", { connection: house.client as never });
+    queue.on("error", () => {});
+    await queue.addBulk(Array.from({ length: 300 }, () => ({ name: "job", data: {} })));
+    await queue.close();
     const dir = await mkdtemp(path.join(tmpdir(), "worktide-prometheus-"));
     closing.defer(() => rm(dir, { recursive: true, force: true }));
     const target = new URL(life.url).host;
@@ -112,8 +118,8 @@ describe("The dashboard, over a Prometheus that scrapes a Worktide with work to 
           metric["exported_namespace"],
         ]),
         [
-          ["default", undefined],
-          ["default", undefined],
+          [room, undefined],
+          [room, undefined],
         ],
       );
       const own = await answered(`worktide_build_info{job="${job}"}`);
@@ -125,7 +131,7 @@ describe("The dashboard, over a Prometheus that scrapes a Worktide with work to 
   }
 
   for (const { title, expr } of queries) {
-    const empty = absentHere.some((name) => expr.includes(name));
+    const empty = expr.includes(absentHere);
     it(`${title} is answered${empty ? " (by nothing, here)" : ""}`, async () => {
       if (empty) return void (await prometheus.query(filled(expr)));
       await answered(filled(expr));
