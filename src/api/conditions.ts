@@ -85,11 +85,11 @@ export const conditions = {
 /** The same for a QueueConnection or ClusterQueueConnection. */
 export const connectionConditions = {
   Ready: {
-    what: "It is connected.",
+    what: "It is connected, or nobody needs it to be.",
     reasons: {
       Connected: "True: it is.",
       Connecting: "Unknown: it is about to, or has been down for less than a minute.",
-      Unused: "Unknown: no ScaledWorker uses it, so nobody has tried.",
+      Unused: "True: no ScaledWorker uses it, so nobody has tried.",
       InvalidSpec: "The newest spec has an error; the one before it stays in force.",
       SecretNotFound: "A Secret or ConfigMap that it refers to, or the key in it, is missing or may not be read.",
       Forbidden: "The broker refuses the credential.",
@@ -98,10 +98,28 @@ export const connectionConditions = {
       InternalFault: "A fault of Worktide itself: please report it.",
     },
   },
+  Stalled: conditions.Stalled,
+} as const;
+
+/** Reasons of events of a ScaledWorker, beside those for which it is not ready. */
+export const eventReasons = {
+  ScaledFromZero: "Normal: from none to the first replicas.",
+  ScaledUp: "Normal: to more replicas.",
+  ScaledDown: "Normal: to fewer replicas.",
+  ScaledToZero: "Normal: to none.",
+  HitMaximum: "Normal: demand asks for more than `replicas.max`.",
+  Paused: "Normal: its size is held from now on.",
+  Resumed: "Normal: its size follows its work again.",
+  Recovered: "Normal: it was not ready, and is; the note says what it was.",
+  ScaledByOther: "Warning: somebody else set the size of the target; the note says who.",
+  TargetReplaced: "Warning: the target was deleted and made anew under its name.",
+  WrongWorkerRemoved: "Warning: others went than the idle workers that were chosen.",
+  NotRestored: "Warning: with `onDelete: Restore`, the target could not be given its size back.",
 } as const;
 
 type Conditions = typeof conditions;
 
 /** Those that are always there, in the order in which they stand in the status. */
 export type ConditionType = Exclude<keyof Conditions, "Stalled" | "Reconciling">;
+export type EventReason = keyof typeof eventReasons | ConditionReason;
 export type ConditionReason = { [Type in ConditionType]: keyof Conditions[Type]["reasons"] }[ConditionType];

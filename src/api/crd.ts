@@ -64,7 +64,7 @@ const workerColumns: readonly Column[] = [
 const connectionColumns: readonly Column[] = [
   { name: "Type", type: "string", jsonPath: ".status.type", description: "The broker that it leads to." },
   { name: "Users", type: "integer", jsonPath: ".status.users", description: "ScaledWorkers that use it." },
-  { name: "Ready", type: "string", jsonPath: condition("Ready", "status"), description: "It is connected." },
+  { name: "Ready", type: "string", jsonPath: condition("Ready", "status"), description: "It is connected, or not needed." },
   { name: "Reason", type: "string", jsonPath: condition("Ready", "reason"), description: "Why." },
   age,
   { name: "Message", type: "string", jsonPath: condition("Ready", "message"), priority: 1, description: "What is wrong." },

@@ -61,7 +61,7 @@ export type SecretReference = z.output<ReturnType<typeof publicReference>>;
 /** Of which object of the API server a setting is a part. */
 export type KeyReference = Readonly<{ kind: "Secret" | "ConfigMap"; namespace: string; name: string; key: string }>;
 
-/** How secrets are read. Each resolves with undefined where there is none; anything thrown becomes an `auth` problem. */
+/** How secrets are read. Each resolves with undefined where there is none; what else is amiss it throws, as a {@link BrokerError}. */
 export type SecretReaders = Readonly<{
   env(variable: string): string | undefined;
   file(path: string, signal: AbortSignal): Promise<string | undefined>;

@@ -1,4 +1,4 @@
-import { conditions, connectionConditions } from "./conditions.ts";
+import { conditions, connectionConditions, eventReasons } from "./conditions.ts";
 import { toJsonSchema } from "./json-schema.ts";
 import { type Page, rows, table } from "./reference.ts";
 import { rules } from "./rules.ts";
@@ -25,6 +25,10 @@ function statusPage(): string {
     "## Conditions of a ScaledWorker",
     "Types and reasons are closed lists, and their meaning does not change. `kubectl wait --for=condition=Ready scaledworker/mails` works.",
     ...conditionsText(conditions),
+    "## Events of a ScaledWorker",
+    "`kubectl events --for scaledworker/mails`. Repeats are one event with a count. When it stops being ready, a warning with the reason of Ready " +
+      "tells why; beside that:",
+    titled("Reason", "Meaning", inRows(eventReasons)),
     "## Status of a QueueConnection or ClusterQueueConnection",
     table(rows(toJsonSchema(queueConnectionStatus), "status", new Map())),
     "## Conditions of a QueueConnection or ClusterQueueConnection",
@@ -37,11 +41,13 @@ type Words = Readonly<Record<string, Readonly<{ what: string; reasons: Readonly<
 
 function conditionsText(all: Words): readonly string[] {
   return Object.entries(all).flatMap(([type, { what, reasons }]) => {
-    const lines = Object.entries(reasons).map(([reason, meaning]) => `| \`${reason}\` | ${meaning} |`);
-    const meanings = lines.length === 0 ? "The reason is that of Ready." : titled("Reason", "Meaning", lines);
-    return [`### ${type}`, what, meanings];
+    const meanings = inRows(reasons);
+    return [`### ${type}`, what, meanings.length === 0 ? "The reason is that of Ready." : titled("Reason", "Meaning", meanings)];
   });
 }
+
+const inRows = (meanings: Readonly<Record<string, string>>): readonly string[] =>
+  Object.entries(meanings).map(([word, meaning]) => `| \`${word}\` | ${meaning} |`);
 
 /** Who holds a rule, for people. */
 const holders = {

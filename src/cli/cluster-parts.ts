@@ -10,10 +10,11 @@ import { watchedPodsBroker } from "../cluster/pods-broker.ts";
 import { createPublisher, type Publisher } from "../cluster/publisher.ts";
 import { meaningOf } from "../cluster/status.ts";
 import { createTargets, type Targets } from "../cluster/targets.ts";
-import { watchDeclared } from "../cluster/watches.ts";
+import { forgetGone, watchDeclared } from "../cluster/watches.ts";
 import type { ControllerConfig } from "../config.ts";
+import { BrokerError } from "../core/contract.ts";
 import { createEvents, type Events } from "../kube/events.ts";
-import type { Kind } from "../kube/kube.ts";
+import { type Kind, KubeError } from "../kube/kube.ts";
 import { createReferences, type References } from "../kube/references.ts";
 import { createStatusWriter, type StatusWriter } from "../kube/status.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -60,6 +61,9 @@ export function openDesk(
     fingerprint: ({ kind }, status) => writers[kind as keyof typeof writers].fingerprint(status),
   });
   for (const list of [watches.workers, watches.connections, watches.clusterConnections]) if (list) stack.use(list);
+  forgetGone(watches.workers, writers.ScaledWorker);
+  forgetGone(watches.connections, writers.QueueConnection);
+  if (watches.clusterConnections) forgetGone(watches.clusterConnections, writers.ClusterQueueConnection);
   const { redact } = redactor;
   const events = stack.use(createEvents({ ...told, controller: "worktide.dev/controller", instance: identity, redact }));
   const references = stack.use(createReferences({ kube, keepSecret, onProblem }));
@@ -111,6 +115,10 @@ function publisherOf(parts: Parts): Publisher {
     const { namespace = "", name = key, uid = "" } = watches.workers.get(key)?.parsed ?? {};
     return { namespace, name, uid };
   };
+  const relatedTo = (key: string) => {
+    const { namespace = "", worker } = watches.workers.get(key)?.parsed ?? {};
+    return worker?.target.kind === "scale" ? { related: { ...worker.target.ref, namespace } } : {};
+  };
   const { kind } = scaledWorkerKind;
   return createPublisher({
     snapshot: (key) => parts.house.ledger.briefOf(key),
@@ -122,7 +130,7 @@ function publisherOf(parts: Parts): Publisher {
       return { name, memory: targets.memory(key), original: targets.original(key) };
     },
     write: (key, next) => writers.ScaledWorker.write(identityOf(key), next),
-    notify: (key, notice) => events.emit({ ...notice, regarding: { apiVersion, kind, ...identityOf(key) } }),
+    notify: (key, notice) => events.emit({ ...notice, regarding: { apiVersion, kind, ...identityOf(key) }, ...relatedTo(key) }),
     mayWrite: () => lease.isLeader(),
   });
 }
@@ -152,6 +160,15 @@ function readersOf(references: References): SecretReaders {
   return {
     env: () => undefined,
     file: async () => undefined,
-    key: ({ kind, namespace, name, key }, signal) => references.value({ kind, namespace, name }, key, signal),
+    async key({ kind, namespace, name, key }, signal) {
+      try {
+        return await references.value({ kind, namespace, name }, key, signal);
+      } catch (cause) {
+        if (!(cause instanceof KubeError)) throw cause;
+        const message = `${kind} '${name}' may not be read by Worktide: see "Secrets and ConfigMaps" in docs/reference/permissions.md`;
+        const problem = { kind: "unreachable", message: cause.message } as const;
+        throw new BrokerError(cause.status === 403 ? { kind: "secret", message } : problem, { cause });
+      }
+    },
   };
 }

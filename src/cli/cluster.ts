@@ -69,12 +69,12 @@ function tellOnChange({ house, publisher }: Parts): () => void {
 }
 
 /** What was only decided until now is done by whoever leads; who does not any more lets go of what only the leader listens to. */
-function tellOnLeading({ identity, lease, house, publisher }: Parts, log: Log): () => void {
+function tellOnLeading({ identity, lease, house, publisher, watches }: Parts, log: Log): () => void {
   return lease.onChange((leads) => {
     log.info({ identity, leads, holder: lease.holder() }, leads ? "leads" : "stands by");
-    const all = house.controller.managed();
-    for (const { loop } of all) loop.ask();
-    if (leads) publisher.touchAll(all.map(({ worker }) => worker.key));
+    for (const { loop } of house.controller.managed()) loop.ask();
+    // Those that were refused too, which have no loop: nobody told of them while nobody led.
+    if (leads) publisher.touchAll([...watches.workers.entries()].map(([key]) => key));
   });
 }
 

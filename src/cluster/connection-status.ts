@@ -4,7 +4,7 @@ import { failings, graceMs } from "../control/conditions.ts";
 import type { StatusWriter } from "../kube/status.ts";
 import type { ConnectionState } from "../observe/observer.ts";
 import type { Watches } from "./declared.ts";
-import { errorsOf, stamped, turnsOf } from "./status.ts";
+import { errorsOf, placeless, stalled, stamped, turnsOf } from "./status.ts";
 
 /** What a connection's status follows from. `now` as the observer's clock, monotonic ms; `at` is the same moment, ISO. */
 export type ConnectionSeen = Readonly<{
@@ -31,7 +31,9 @@ function connectionStatusOf(seen: ConnectionSeen, published: QueueConnectionStat
     observedGeneration,
     ...(connection && { type: connection.type }),
     users,
-    conditions: [stamped({ type: "Ready", ...ready, observedGeneration }, at, published.conditions)],
+    conditions: [{ type: "Ready", ...ready }, ...stalled(ready)].map((condition) =>
+      stamped({ ...condition, observedGeneration }, at, published.conditions),
+    ),
   };
 }
 
@@ -39,7 +41,7 @@ function connectionStatusOf(seen: ConnectionSeen, published: QueueConnectionStat
  * | case                                        | status  | reason                     |
  * |---------------------------------------------|---------|----------------------------|
  * | the spec has an error                       | False   | InvalidSpec                |
- * | nobody uses it                              | Unknown | Unused                     |
+ * | nobody uses it: nothing is wrong with it    | True    | Unused                     |
  * | it is up                                    | True    | Connected                  |
  * | it is down for a minute, or lacks a secret  | False   | by its problem             |
  * | it is down for less, or not dialled yet     | as before, else Unknown Connecting |
@@ -47,16 +49,16 @@ function connectionStatusOf(seen: ConnectionSeen, published: QueueConnectionStat
 function verdictOf({ parsed, state, users, now }: ConnectionSeen, before: StatusCondition | undefined): Verdict {
   const errors = errorsOf(parsed);
   if (errors !== undefined) return { status: "False", reason: "InvalidSpec", message: errors };
-  if (users === 0 || state === undefined) return { status: "Unknown", reason: "Unused", message: "no ScaledWorker uses it" };
+  if (users === 0 || state === undefined) return { status: "True", reason: "Unused", message: "no ScaledWorker uses it" };
   if (state.up) return { status: "True", reason: "Connected", message: "" };
   const { problem } = state;
   if (problem !== undefined && (problem.kind === "secret" || now - problem.since >= graceMs)) {
-    return { status: "False", reason: failings[problem.kind], message: problem.message };
+    return { status: "False", reason: failings[problem.kind], message: placeless(problem.message) };
   }
   if (before !== undefined && before.reason !== "Unused" && before.reason !== "InvalidSpec") {
     return { status: before.status, reason: before.reason, message: before.message };
   }
-  return { status: "Unknown", reason: "Connecting", message: problem?.message ?? "" };
+  return { status: "Unknown", reason: "Connecting", message: placeless(problem?.message ?? "") };
 }
 
 export type ConnectionsHouse = Readonly<{

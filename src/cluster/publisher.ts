@@ -1,3 +1,4 @@
+import type { ConditionReason, EventReason } from "../api/conditions.ts";
 import type { ScaledWorkerStatus, StatusCondition } from "../api/status.ts";
 import type { WorkerSnapshot } from "../control/worker-snapshot.ts";
 import type { Decision } from "../core/decision.ts";
@@ -5,7 +6,7 @@ import type { TargetNotice } from "../targets/target.ts";
 import { meaningOf, type Refused, refusedWorker, type Scaled, statusOf } from "./status.ts";
 
 /** What an event of the API server tells; `action` is what was done or found. */
-export type Notice = Readonly<{ type: "Normal" | "Warning"; reason: string; action: string; note: string }>;
+export type Notice = Readonly<{ type: "Normal" | "Warning"; reason: EventReason; action: string; note: string }>;
 
 export type PublisherHouse = Readonly<{
   snapshot: (key: string) => WorkerSnapshot | undefined;
@@ -67,7 +68,7 @@ export function createPublisher(house: PublisherHouse): Publisher {
     if (isSettled(status)) unsettled.delete(key);
     else unsettled.add(key);
     // A controller that has just begun knows less than what is written there: nothing is to turn for that.
-    const begins = refused === undefined && seen.decision === undefined && before?.observedGeneration === seen.generation;
+    const begins = isYoung(status) && before?.observedGeneration === status.observedGeneration;
     if (begins || (before !== undefined && isSame(before, status))) return;
     for (const notice of noticesOf(before, status)) house.notify(key, notice);
     told.set(key, status);
@@ -106,7 +107,7 @@ export function createPublisher(house: PublisherHouse): Publisher {
 
 const isSame = (a: ScaledWorkerStatus, b: ScaledWorkerStatus) => JSON.stringify(meaningOf(a)) === JSON.stringify(meaningOf(b));
 
-function scaleReason(from: number, to: number): string {
+function scaleReason(from: number, to: number): EventReason {
   if (to === 0) return "ScaledToZero";
   if (from === 0) return "ScaledFromZero";
   return to > from ? "ScaledUp" : "ScaledDown";
@@ -114,6 +115,10 @@ function scaleReason(from: number, to: number): string {
 
 const of = (status: ScaledWorkerStatus | undefined, type: string): StatusCondition | undefined =>
   status?.conditions?.find((condition) => condition.type === type);
+
+/** Not all of it has been read and decided yet, and nothing fails. */
+const isYoung = (status: ScaledWorkerStatus): boolean =>
+  of(status, "Ready")?.status === "Unknown" && of(status, "ReadingsFresh")?.status !== "False";
 
 function isSettled(status: ScaledWorkerStatus): boolean {
   const triggers = status.triggers ?? [];
@@ -125,7 +130,7 @@ function noticesOf(before: ScaledWorkerStatus | undefined, now: ScaledWorkerStat
   const notices: Notice[] = [];
   const [wasReady, ready] = [of(before, "Ready"), of(now, "Ready")];
   if (ready?.status === "False" && (wasReady?.status !== "False" || wasReady.reason !== ready.reason)) {
-    notices.push({ type: "Warning", reason: ready.reason, action: "Check", note: ready.message });
+    notices.push({ type: "Warning", reason: ready.reason as ConditionReason, action: "Check", note: ready.message });
   }
   if (ready?.status === "True" && wasReady?.status === "False") {
     notices.push({ type: "Normal", reason: "Recovered", action: "Check", note: `was ${wasReady.reason}: ${wasReady.message}` });

@@ -84,22 +84,30 @@ export function statusOf(
 }
 
 function triggerOf({ name, type, state, problem }: TriggerSnapshot) {
-  return { name, type, state: states[state], ...(problem && { message: problem.message.slice(0, longestMessage) }) };
+  return { name, type, state: states[state], ...(problem && { message: placeless(problem.message).slice(0, longestMessage) }) };
 }
 
 function conditionsOf(seen: Seen, before: readonly StatusCondition[]): StatusCondition[] {
   const { generation, generatedAt, decision, conditions } = seen;
   const ready = conditions.find(({ type }) => type === "Ready");
   const abnormal = [
-    ...(ready?.status === "False" && usersOwn.has(ready.reason) ? [{ ...ready, type: "Stalled", status: "True" } as const] : []),
+    ...(ready === undefined ? [] : stalled(ready)),
     ...(decision === undefined && ready?.status !== "False"
       ? [{ type: "Reconciling", status: "True", reason: "NewGeneration", message: "", since: generatedAt } as const]
       : []),
   ];
   return [...conditions, ...abnormal].map(({ since, ...condition }) =>
-    stamped({ ...condition, observedGeneration: generation }, since, before),
+    stamped({ ...condition, message: placeless(condition.message), observedGeneration: generation }, since, before),
   );
 }
+
+/** Without the addresses of failed dials: whoever reads a status may not be let to read the Secret that they stand in. */
+export const placeless = (message: string): string =>
+  message.replace(/\b(ECONN[A-Z]+|ETIMEDOUT|EHOST[A-Z]+|ENET[A-Z]+|ENOTFOUND|EAI_[A-Z]+) [^\s,;]+/g, "$1");
+
+/** The condition beside Ready that is there only while somebody must act. */
+export const stalled = <Ready extends Pick<StatusCondition, "status" | "reason">>(ready: Ready) =>
+  ready.status === "False" && usersOwn.has(ready.reason) ? [{ ...ready, type: "Stalled", status: "True" } as const] : [];
 
 /** The condition with the time of its last flip: that of `before` while its status is the same, else `since`. */
 export function stamped(

@@ -2,6 +2,7 @@ import type { Api } from "../api/define.ts";
 import { type ParsedObject, parseObject } from "../api/object.ts";
 import type { QueueConnectionStatus, ScaledWorkerStatus } from "../api/status.ts";
 import { type Kind, type Kube, type KubeObject, keyOf } from "../kube/kube.ts";
+import type { StatusWriter } from "../kube/status.ts";
 import { type WatchList, watchList } from "../kube/watch-list.ts";
 import type { Stored, Watches } from "./declared.ts";
 import { clusterConnectionKind, connectionKind, scaledWorkerKind } from "./kinds.ts";
@@ -38,6 +39,13 @@ export function watchDeclared({ kube, api, namespaces, fingerprint, onProblem }:
     connections: follow<QueueConnectionStatus>(connectionKind),
     ...(namespaces === undefined && { clusterConnections: follow<QueueConnectionStatus>(clusterConnectionKind) }),
   };
+}
+
+/** What has gone leaves nothing behind that is kept to be written. */
+export function forgetGone(list: Pick<WatchList<Stored<object>>, "onChange">, writer: Pick<StatusWriter, "forget">): void {
+  list.onChange((_, now, was) => {
+    if (was !== undefined && was.parsed.uid !== now?.parsed.uid) writer.forget(was.parsed.uid);
+  });
 }
 
 /** Parses what is new only: a status that we wrote comes back with a spec that is known. */

@@ -8,6 +8,12 @@ import { watchList } from "./watch-list.ts";
 const defaultDurationMs = 15_000;
 const settleMs = 500;
 const releaseMs = 1_000;
+const labels = {
+  "app.kubernetes.io/name": "worktide",
+  "app.kubernetes.io/component": "controller",
+  "app.kubernetes.io/part-of": "worktide",
+  "app.kubernetes.io/managed-by": "worktide",
+};
 
 type Held = Readonly<{ spec: LeaseSpec; renewedAt: number }>;
 type Seen = Readonly<{ lease: LeaseObject; at: number }>;
@@ -76,7 +82,7 @@ export function contend(options: LeaseOptions): Leadership {
       ? await kube.update<LeaseObject>(ref, { ...lease, spec }, now)
       : await kube.create<LeaseObject>(
           leaseKind,
-          { metadata: { name, namespace, ...(owner && { ownerReferences: [owner] }) }, spec },
+          { metadata: { name, namespace, labels, ...(owner && { ownerReferences: [owner] }) }, spec },
           now,
         );
     unsure = false;

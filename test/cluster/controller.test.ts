@@ -36,11 +36,13 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
     }
     await house.client.del("mails");
     await house.size("mails", 0);
+    await plane.kubectl(["-n", house.room, "wait", "--for=jsonpath={.status.replicas}=0", "sw/mails", "--timeout=60s"]);
     await waitFor(
       "events of both changes",
       async () => {
-        const reasons = (await house.events("mails")).map(({ reason }) => reason);
-        return reasons.includes("ScaledFromZero") && reasons.includes("ScaledToZero");
+        const told = await house.events("mails");
+        const of = (reason: string) => told.find((event) => event.reason === reason)?.related?.kind;
+        return of("ScaledFromZero") === "Deployment" && of("ScaledToZero") === "Deployment";
       },
       waitMs,
     );
@@ -116,6 +118,36 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
     assert.equal(status?.observedGeneration, metadata["generation"]);
     await house.push("mails", 4);
     await house.size("mails", 4);
+  });
+
+  it("tells of a spec that was refused while nobody led, once it leads", async () => {
+    await using house = await openClusterHouse(plane);
+    await house.connection("main");
+    const blind = { name: "jobs", connection: "main", redis: { list: { key: "mails" } }, goal: { waitingPerReplica: 2 } };
+    await house.worker("mails", { triggers: [blind] });
+    const leases = `/apis/coordination.k8s.io/v1/namespaces/${house.room}/leases`;
+    await plane.request("POST", leases, {
+      metadata: { name: "worktide" },
+      spec: { holderIdentity: "dead", leaseDurationSeconds: 5 },
+    });
+    await using _ = await house.start();
+    await house.reason("mails", "InvalidSpec");
+  });
+
+  it("tells of a target that went while no controller ran, and follows its spec meanwhile", async () => {
+    await using house = await openClusterHouse(plane);
+    await house.pool("mails");
+    {
+      await using _ = await house.start();
+      await house.reason("mails", "Empty");
+    }
+    await plane.request("DELETE", `${house.apps}/deployments/mails`);
+    await using _ = await house.start();
+    const { status } = await house.reason("mails", "TargetNotFound");
+    assert.equal(status?.conditions?.find(({ type }) => type === "Stalled")?.status, "True");
+    const { metadata } = await house.patch("mails", { spec: { replicas: { max: 6 } } });
+    const seen = async () => (await house.get("mails")).status?.observedGeneration === metadata["generation"];
+    await waitFor("the new generation to be taken in", seen, waitMs);
   });
 
   it("lets an object have one ScaledWorker: the first; the next one waits for it", async () => {
@@ -227,6 +259,31 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
     );
   });
 
+  it("holds up no namespace that ends, whatever is to be restored in it, and goes on with the others", async () => {
+    await using house = await openClusterHouse(plane);
+    await using other = await openClusterHouse(plane);
+    const own = ["--namespaces", `${house.room},${other.room}`, "--lease-namespace", other.room];
+    await using life = await house.start([], plane.kubeconfig, own);
+    for (const pool of [house, other]) await pool.pool("mails");
+    await house.patch("mails", { spec: { onDelete: "Restore" } });
+    await waitFor("the finalizer", async () => (await house.get("mails")).metadata["finalizers"] !== undefined, waitMs);
+    await house.push("mails", 4);
+    await house.size("mails", 2);
+    await plane.request("DELETE", `/api/v1/namespaces/${house.room}`);
+    await waitFor(
+      "it to be gone",
+      () =>
+        plane.request("GET", `/api/v1/namespaces/${house.room}`).then(
+          () => false,
+          () => true,
+        ),
+      waitMs,
+    );
+    await other.push("mails", 4);
+    await other.size("mails", 2);
+    assert.ok(!life.said.some((line) => line.includes('"msg":"stands by"')), "it led all the time");
+  });
+
   it("tells how each connection stands, and who uses it", async () => {
     await using house = await openClusterHouse(plane);
     await house.connection("main");
@@ -235,7 +292,11 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
     await house.worker("mails");
     await using _ = await house.start();
     const printed = async () => plane.kubectl(["-n", house.room, "get", "qc"]);
-    await waitFor("both to be told", async () => /main .*True[\s\S]*unused .*Unknown/.test(await printed()), waitMs);
+    await waitFor(
+      "both to be told",
+      async () => /main .*True +Connected[\s\S]*unused .*True +Unused/.test(await printed()),
+      waitMs,
+    );
   });
 
   it("respects a zero that a person set, until somebody raises it, and after a restart too", async () => {

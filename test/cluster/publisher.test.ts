@@ -63,6 +63,43 @@ describe("publisher", () => {
     assert.deepEqual(written, []);
   });
 
+  it("tells of what fails though nothing was decided: a target that went while no controller ran", (t) => {
+    const { publisher, written, pass, given, state } = rig(t);
+    publisher.touch(key);
+    pass(200);
+    given.published = written.pop() as ScaledWorkerStatus;
+    publisher.touchAll([]);
+    const { decision: _, ...begins } = workerOf(Date.now(), {
+      conditions: conditionsOf(Date.now(), { Ready: { status: "False", reason: "TargetNotFound" } }),
+    });
+    state.worker = begins;
+    publisher.touch(key);
+    pass(200);
+    assert.deepEqual(
+      written.map(({ reason }) => reason),
+      ["TargetNotFound"],
+    );
+  });
+
+  it("turns nothing for a queue that was not read yet, and tells at once of one that cannot be", (t) => {
+    const { publisher, written, pass, given, state } = rig(t);
+    publisher.touch(key);
+    pass(200);
+    given.published = written.pop() as ScaledWorkerStatus;
+    publisher.touchAll([]);
+    const stands = (fresh: "NeverRead" | "Starting") => {
+      const Ready = { status: "Unknown", reason: "Starting" } as const;
+      const ReadingsFresh = { status: fresh === "Starting" ? "Unknown" : "False", reason: fresh } as const;
+      state.worker = workerOf(Date.now(), { conditions: conditionsOf(Date.now(), { Ready, ReadingsFresh }) });
+      publisher.touch(key);
+      pass(200);
+    };
+    stands("Starting");
+    assert.equal(written.length, 0);
+    stands("NeverRead");
+    assert.equal(written[0]?.conditions?.find(({ type }) => type === "ReadingsFresh")?.reason, "NeverRead");
+  });
+
   it("says what turned, once", (t) => {
     const { publisher, notices, pass, state } = rig(t);
     const stand = (over: Parameters<typeof conditionsOf>[1]) => {

@@ -2,13 +2,33 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { scaledWorkerStatus } from "../../src/api/status.ts";
+import type { Stored } from "../../src/cluster/declared.ts";
 import { meaningOf, refusedWorker, statusOf } from "../../src/cluster/status.ts";
+import { forgetGone } from "../../src/cluster/watches.ts";
 import { conditionsOf, workerOf } from "../web/synthetic.ts";
 
 const now = Date.parse("2026-12-24T18:00:00Z");
 const statusAt = (over: Parameters<typeof workerOf>[1] = {}, published?: Parameters<typeof statusOf>[2], at = now) =>
   statusOf(workerOf(at, over), { name: "mails" }, published);
 const of = (status: ReturnType<typeof statusOf>, type: string) => status.conditions?.find((each) => each.type === type);
+
+it("of what has gone, or was made anew, is kept no longer", () => {
+  type Listener = Parameters<Parameters<typeof forgetGone>[0]["onChange"]>[0];
+  const forgotten: string[] = [];
+  let tell: Listener = () => {};
+  const onChange = (listener: Listener) => {
+    tell = listener;
+    return () => {};
+  };
+  forgetGone({ onChange }, { forget: (uid) => void forgotten.push(uid) });
+  const object = (uid: string) => ({ parsed: { uid } }) as Stored<object>;
+  tell("shop/mails", object("1"), undefined);
+  tell("shop/mails", object("1"), object("1"));
+  assert.deepEqual(forgotten, []);
+  tell("shop/mails", object("2"), object("1"));
+  tell("shop/mails", undefined, object("2"));
+  assert.deepEqual(forgotten, ["1", "2"]);
+});
 
 describe("status", () => {
   it("has the shape that the CRD declares", () => {
@@ -44,6 +64,27 @@ describe("status", () => {
     const since = new Date(now + 7_000).toISOString();
     const failing = conditionsOf(now, { Ready: { status: "False", reason: "QueueUnreachable", message: "gone", since } });
     assert.equal(of(statusAt({ conditions: failing }, first), "Ready")?.lastTransitionTime, since);
+  });
+
+  it("names no address of a broker: who reads it may not be let to read the Secret that this stands in", () => {
+    const problems = [
+      "connect ECONNREFUSED 10.0.0.7:6379",
+      "getaddrinfo ENOTFOUND redis.secret.example",
+      "getaddrinfo EAI_AGAIN redis",
+    ];
+    for (const message of problems) {
+      const [trigger] = workerOf(now).triggers;
+      assert.ok(trigger);
+      const problem = { kind: "unreachable", message, since: new Date(now).toISOString(), count: 3 } as const;
+      const conditions = conditionsOf(now, {
+        Ready: { status: "False", reason: "QueueUnreachable", message: `trigger mails: ${message}` },
+      });
+      const status = statusAt({ triggers: [{ ...trigger, state: "stale", problem }], conditions });
+      const [what, code, where = ""] = message.split(" ");
+      assert.equal(of(status, "Ready")?.message, `trigger mails: ${what} ${code}`);
+      assert.equal(status.triggers?.[0]?.message, `${what} ${code}`);
+      assert.ok(!JSON.stringify(status).includes(where));
+    }
   });
 
   it("says Stalled only where a user must act, and Reconciling only until the newest generation is decided on", () => {

@@ -21,6 +21,8 @@ describe("leadership", () => {
     const first = start(rig.kube, { durationMs: 15_000 });
     await waitFor("the first leader", () => first.isLeader());
     assert.deepEqual([specIn(rig).holderIdentity, specIn(rig).leaseDurationSeconds, first.term()], [first.identity, 15, 0]);
+    const { labels } = rig.api.store.found(place).metadata;
+    assert.equal(labels?.["app.kubernetes.io/managed-by"], "worktide");
     assert.match(specIn(rig).renewTime ?? "", /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
     await using kube = await clientOf(rig.api.kubeconfig);
     await using second = start(kube, { durationMs: 15_000 });

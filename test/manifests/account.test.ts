@@ -124,7 +124,8 @@ describe("The controller, with no more rights than the manifests give it,", { sk
     await house.deployment("secretly", 0);
     await house.worker("secretly", { triggers: [{ ...trigger("secretly"), connection: "secret" }] });
     await house.push("secretly", 2);
-    await waitFor("a word on the Secret", () => life.refused().some((line) => line.includes("secrets")), waitMs);
+    const { status } = await house.reason("secretly", "SecretNotFound");
+    assert.match(JSON.stringify(status?.conditions), /Secret 'redis' may not be read by Worktide/);
     assert.equal(await house.replicas("secretly"), 0);
     const binding = ["create", "rolebinding", "worktide-secrets", "--clusterrole=worktide-secrets"];
     await plane.kubectl(["-n", house.room, ...binding, `--serviceaccount=${system}:worktide`]);

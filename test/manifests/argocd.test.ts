@@ -59,6 +59,7 @@ const cases = [
   ["paused", worker([working, condition("Paused", "True", "PausedBySpec", "by ann")]), "Suspended", "PausedBySpec: by ann"],
   ["only observing", worker([working, condition("Paused", "True", "ObserveOnly")]), "Healthy", "Working"],
   ["not paused", worker([working, condition("Paused", "False", "NotPaused")]), "Healthy", "Working"],
+  ["a connection that nobody uses", worker([condition("Ready", "True", "Unused")]), "Healthy", "Unused"],
 ] as const;
 
 describe("Argo CD", { skip }, () => {
