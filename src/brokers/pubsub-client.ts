@@ -11,7 +11,12 @@ export type Gauge = Readonly<{
   oldestMs?: number;
   /** When Google took the number: ms since 1970. */
   at: number;
+  /** What it is the sum of: one part, or one for each region that has told something lately. */
+  parts: readonly Part[];
 }>;
+
+/** The newest number of one region; its name is empty where it is that of all. */
+export type Part = Readonly<{ region: string; value: number; at: number }>;
 
 /** What a subscription is set to, as far as it matters to a pool that sleeps. */
 export type SubscriptionSettings = Readonly<{

@@ -1,5 +1,5 @@
 import { BrokerError } from "../core/contract.ts";
-import type { Gauge } from "./pubsub-client.ts";
+import type { Gauge, Part } from "./pubsub-client.ts";
 import type { Google, TimeSeries } from "./pubsub-google.ts";
 
 /** Google's names of what a subscription has not got rid of, over all regions and region by region. */
@@ -13,7 +13,16 @@ const windowMs = 300_000;
 /** Longest filter that Cloud Monitoring takes, less some room. */
 const longestFilter = 2000;
 
-type Asked = Readonly<{ project: string; subscriptions: readonly string[]; byRegion: boolean }>;
+/** A region that had messages and has told nothing for so long has none any more, or none that we will ever hear of. */
+const silentMs = 1_800_000;
+
+type Asked = Readonly<{
+  project: string;
+  subscriptions: readonly string[];
+  byRegion: boolean;
+  /** What was known of a subscription before. */
+  before: (subscription: string) => readonly Part[];
+}>;
 
 /**
  * The newest points of these subscriptions, by one list for each of two metrics, whatever their number: a page of the API
@@ -22,7 +31,7 @@ type Asked = Readonly<{ project: string; subscriptions: readonly string[]; byReg
  */
 export async function gaugesOf(
   timeSeries: NonNullable<Google["timeSeries"]>,
-  { project, subscriptions, byRegion }: Asked,
+  { project, subscriptions, byRegion, before }: Asked,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Gauge>> {
   const now = Date.now();
@@ -34,17 +43,23 @@ export async function gaugesOf(
     ),
   );
   const gauges = new Map<string, Gauge>();
-  for (const [subscription, points] of undelivered ?? []) {
+  for (const [subscription, told] of undelivered ?? []) {
     const ages = oldest?.get(subscription)?.map(({ value }) => value) ?? [];
+    const parts = [...told, ...silent(told, before(subscription), now)];
     gauges.set(subscription, {
-      undelivered: points.reduce((sum, { value }) => sum + value, 0),
+      undelivered: parts.reduce((sum, { value }) => sum + value, 0),
       ...(ages.length > 0 && { oldestMs: Math.max(...ages) * 1000 }),
       // Of several regions the one that is behind: no sum is younger than its oldest part.
-      at: Math.min(...points.map(({ at }) => at)),
+      at: Math.min(...parts.map(({ at }) => at)),
+      parts,
     });
   }
   return gauges;
 }
+
+/** Regions that had messages when they were last heard of: their gap is no zero, and the sum is as old as what they said. */
+const silent = (told: readonly Part[], before: readonly Part[], now: number): readonly Part[] =>
+  before.filter(({ region, value, at }) => value > 0 && now - at < silentMs && !told.some((part) => part.region === region));
 
 /** Those asked for by name where they fit, else the whole project: the answer is sorted out here. */
 function filterOf(metric: string, subscriptions: readonly string[]): string {
@@ -54,21 +69,21 @@ function filterOf(metric: string, subscriptions: readonly string[]): string {
   return some.length <= longestFilter ? some : all;
 }
 
-type Point = Readonly<{ value: number; at: number }>;
-
 /** The newest point of each series: of one series for each subscription, or of one for each of its regions. */
-function newestOf(all: readonly TimeSeries[]): ReadonlyMap<string, readonly Point[]> {
-  const found = new Map<string, Point[]>();
+function newestOf(all: readonly TimeSeries[]): ReadonlyMap<string, readonly Part[]> {
+  const found = new Map<string, Part[]>();
   for (const series of all) {
     const subscription = series.resource?.labels?.["subscription_id"];
     const newest = (series.points ?? []).map(pointOf).reduce<Point | undefined>(newer, undefined);
     if (!subscription || newest === undefined) continue;
     const points = found.get(subscription) ?? [];
-    points.push(newest);
+    points.push({ ...newest, region: series.metric?.labels?.["region"] ?? "" });
     found.set(subscription, points);
   }
   return found;
 }
+
+type Point = Omit<Part, "region">;
 
 const newer = (a: Point | undefined, b: Point) => (a === undefined || b.at > a.at ? b : a);
 

@@ -7,7 +7,10 @@ const codes: typeof kinds = { ...kinds, 10: "unreachable" /* ABORTED */, 13: "un
 
 /** What google-auth-library says when a credential is of no use; it comes as a plain error, or within one of gRPC. */
 const credential =
-  /default credentials|invalid_grant|invalid_client|unauthorized_client|invalid_scope|private.?key|DECODER|PEM|metadata server/i;
+  /default credentials|invalid_grant|invalid_client|unauthorized_client|invalid_scope|error was returned while attempting to retrieve an access ?token|private.?key|DECODER|PEM|metadata server/i;
+
+/** And where it got none for any other reason: the metadata server of the pod is not there, or not yet. */
+const noToken = /Could not refresh access token/i;
 
 /** A shorter piece of a key may be any word. */
 const leastSecret = 8;
@@ -20,6 +23,7 @@ export function googleProblem(error: unknown, secrets: readonly string[] = []): 
   const lines = secrets.flatMap((secret) => secret.split("\n")).filter((line) => line.length >= leastSecret);
   const message = oneClause(hide(plain(error), lines));
   if (credential.test(error.message)) return { kind: "auth", message };
+  if (noToken.test(error.message)) return { kind: "unreachable", message };
   const code = statusOf(error);
   const kind = code === undefined ? kindOfCode(codeOf(error)) : codes[code];
   return { kind: kind ?? "invalid", message };

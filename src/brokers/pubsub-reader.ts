@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { BrokerError, type Problem } from "../core/contract.ts";
 import { monotonicMs } from "./clock.ts";
 import { type Catalog, type Entry, isProblem } from "./pubsub-catalog.ts";
-import type { Gauge, Known, PubSubReader, SubscriptionRef } from "./pubsub-client.ts";
+import type { Gauge, Known, Part, PubSubReader, SubscriptionRef } from "./pubsub-client.ts";
 import { gaugesOf } from "./pubsub-gauges.ts";
 import type { Google } from "./pubsub-google.ts";
 import type { Probes } from "./pubsub-probes.ts";
@@ -71,7 +71,7 @@ const nameOf = (ref: SubscriptionRef) => `${keyOf(ref)}/${ref.subscription}`;
 
 /** The newest gauges of a group: asked for anew, or where only probes have news, those of a moment ago. */
 function createGauges({ timeSeries }: Google, own: string) {
-  const last = new Map<string, Readonly<{ gauge: Gauge | undefined; at: number }>>();
+  const last = new Map<string, Readonly<{ gauge: Gauge | undefined; parts: readonly Part[]; at: number }>>();
 
   return async (group: readonly SubscriptionRef[], subscriptions: readonly string[], woken: boolean, signal: AbortSignal) => {
     const [first] = group;
@@ -80,9 +80,13 @@ function createGauges({ timeSeries }: Google, own: string) {
     const at = monotonicMs();
     if (woken && group.every((ref) => at - (last.get(nameOf(ref))?.at ?? Number.NEGATIVE_INFINITY) < listedMs)) return kept;
     const { project, byRegion } = first;
+    const before = (subscription: string) => last.get(nameOf({ project, byRegion, subscription }))?.parts ?? [];
     try {
-      const found = await gaugesOf(timeSeries, { project, subscriptions, byRegion }, signal);
-      for (const ref of group) last.set(nameOf(ref), { gauge: found.get(ref.subscription), at });
+      const found = await gaugesOf(timeSeries, { project, subscriptions, byRegion, before }, signal);
+      for (const ref of group) {
+        const gauge = found.get(ref.subscription);
+        last.set(nameOf(ref), { gauge, parts: gauge?.parts ?? before(ref.subscription), at });
+      }
       return kept;
     } catch (error) {
       // Another project may fail alone.

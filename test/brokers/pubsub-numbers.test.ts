@@ -68,6 +68,27 @@ describe("what Cloud Monitoring tells of subscriptions", () => {
     assert.equal((await lab.read({ subscription: "mails" })).waiting, 99);
   });
 
+  it("counts a region that falls silent as it was, and the sum is as old as that: a gap is no zero", async () => {
+    const now = Date.now();
+    const of = (region: string, undelivered: number, at: number) => monitoring.count("mails", { undelivered, region, at });
+    of("europe-west1", 3, now);
+    of("us-east1", 40, now - 250_000);
+    of("asia-east1", 0, now);
+    const query = { subscription: "mails", byRegion: true };
+    assert.equal((await lab.read(query)).waiting, 43);
+    monitoring.forget();
+    of("europe-west1", 2, now);
+    const { waiting, sampledAt } = await lab.read(query);
+    assert.equal(waiting, 42, "a naive sum says 2");
+    assert.ok(monotonicMs() - sampledAt >= 250_000);
+    monitoring.forget();
+    assert.equal((await lab.problem(query)).kind, "loading");
+    of("europe-west1", 2, now);
+    assert.equal((await lab.read(query)).waiting, 42, "nor is it forgotten where all were silent");
+    of("us-east1", 1, now);
+    assert.equal((await lab.read(query)).waiting, 3);
+  });
+
   it("is never clamped: what is no count is refused before any rule sees it", async () => {
     const { checkReading } = await import("../../src/core/reading.ts");
     for (const undelivered of [-3, "9223372036854775807"]) {

@@ -4,6 +4,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
+import { resultOf } from "../../scalers/gcpPubSub/reading.ts";
 import { pubSubBroker } from "../../src/brokers/pubsub.ts";
 import { googleProblem } from "../../src/brokers/pubsub-problem.ts";
 import { parseKeyFile, pubSubSettings } from "../../src/brokers/pubsub-settings.ts";
@@ -70,6 +71,23 @@ describe("the settings of Pub/Sub", () => {
     });
   });
 
+  it("of a subscription that is detached make it a problem, whatever is counted: nothing comes any more", () => {
+    const settings = {
+      topic: "t",
+      filter: "",
+      detached: true,
+      pushed: false,
+      ackDeadlineMs: 10_000,
+      deadLetter: true,
+      exactlyOnce: false,
+    };
+    const frame = { id: "mails", epoch: "e", now: { wall: Date.now(), monotonic: 0 } };
+    const result = resultOf({ settings, gauge: { undelivered: 3, at: Date.now(), parts: [] } }, frame);
+    assert.ok("problem" in result);
+    assert.equal(result.problem.kind, "missing");
+    assert.match(result.problem.message, /^subscription 'mails' is detached from its topic/);
+  });
+
   it("say where they lead", () => {
     const { address } = pubSubBroker;
     const settings = { project: "shop", probeOwner: "worktide" };
@@ -91,6 +109,11 @@ describe("an error of Google's clients", () => {
       [error(3, "3 INVALID_ARGUMENT: bad filter"), "invalid"],
       [error("ENOTFOUND", "getaddrinfo ENOTFOUND monitoring.googleapis.com"), "unreachable"],
       [new Error("Could not load the default credentials. Browse to …"), "auth"],
+      [
+        new Error("Could not refresh access token: A Forbidden error was returned while attempting to retrieve an access token"),
+        "auth",
+      ],
+      [new Error("Could not refresh access token: connect ECONNREFUSED 169.254.169.254:80"), "unreachable"],
       [error(14, "14 UNAVAILABLE: Getting metadata from plugin failed with error: invalid_grant: Invalid JWT"), "auth"],
     ];
     for (const [from, kind] of kinds) assert.equal(googleProblem(from).kind, kind, from.message);

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
@@ -24,6 +25,8 @@ export interface TestMonitoring extends AsyncDisposable {
   fail(fault: Fault | undefined): void;
   /** Requests so far, newest last. */
   readonly requests: readonly ListRequest[];
+  /** What these came with as `authorization`, newest last. */
+  readonly logins: readonly string[];
   /** So many points in a page at most, whatever is asked for. */
   pagePoints: number;
 }
@@ -39,8 +42,11 @@ type ListRequest = Readonly<{
 }>;
 type Call = grpc.ServerUnaryCall<ListRequest, unknown>;
 
-/** Listens on a port of the loopback, a free one unless told otherwise. */
-export async function startMonitoring(port = 0): Promise<TestMonitoring> {
+/** Listens on a port of the loopback, a free one unless told otherwise; in plain text unless there is a certificate. */
+export async function startMonitoring(
+  port = 0,
+  certs?: Readonly<{ certFile: string; keyFile: string }>,
+): Promise<TestMonitoring> {
   const definition = loadSync("google/monitoring/v3/metric_service.proto", {
     includeDirs: protos,
     longs: String,
@@ -49,24 +55,30 @@ export async function startMonitoring(port = 0): Promise<TestMonitoring> {
   })["google.monitoring.v3.MetricService"] as grpc.ServiceDefinition;
   const counts = new Map<string, Count[]>();
   const requests: ListRequest[] = [];
+  const logins: string[] = [];
   const late = new Set<NodeJS.Timeout>();
   let fault: Fault | undefined;
-  const handle = ({ request }: Call, answer: grpc.sendUnaryData<unknown>) => {
+  const handle = ({ request, metadata }: Call, answer: grpc.sendUnaryData<unknown>) => {
     requests.push(request);
+    logins.push(String(metadata.get("authorization")[0] ?? ""));
     if (fault === undefined) return answer(null, list(request, counts, house.pagePoints));
     if ("code" in fault) return answer({ code: fault.code, details: fault.details ?? "as told by the test" });
     if ("delayMs" in fault) late.add(setTimeout(() => answer(null, list(request, counts, house.pagePoints)), fault.delayMs));
   };
   const server = new grpc.Server();
   server.addService(definition, { ListTimeSeries: handle });
+  const credentials = certs
+    ? grpc.ServerCredentials.createSsl(null, [
+        { cert_chain: readFileSync(certs.certFile), private_key: readFileSync(certs.keyFile) },
+      ])
+    : grpc.ServerCredentials.createInsecure();
   const bound = await new Promise<number>((resolve, reject) =>
-    server.bindAsync(`127.0.0.1:${port}`, grpc.ServerCredentials.createInsecure(), (error, at) =>
-      error ? reject(error) : resolve(at),
-    ),
+    server.bindAsync(`127.0.0.1:${port}`, credentials, (error, at) => (error ? reject(error) : resolve(at))),
   );
   const house: TestMonitoring = {
     port: bound,
     requests,
+    logins,
     pagePoints: Number.POSITIVE_INFINITY,
     count(subscription, count) {
       const all = counts.get(subscription) ?? [];

@@ -107,7 +107,7 @@ export async function startCluster(size = 2): Promise<TestCluster> {
 export type TestCerts = AsyncDisposable & Readonly<{ caFile: string; certFile: string; keyFile: string; otherCaFile: string }>;
 
 /** An authority, a certificate of it for 127.0.0.1 and localhost, and a second authority; undefined without openssl. */
-export async function makeCerts(): Promise<TestCerts | undefined> {
+export async function makeCerts(names: readonly string[] = ["localhost"]): Promise<TestCerts | undefined> {
   const dir = await mkdtemp(join(tmpdir(), "worktide-certs-"));
   const openssl = (...args: string[]) => run("openssl", args, { cwd: dir });
   const authority = (name: string) =>
@@ -133,7 +133,7 @@ export async function makeCerts(): Promise<TestCerts | undefined> {
   }
   await Promise.all([authority("ca"), authority("other")]);
   await openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr");
-  await writeFile(join(dir, "san"), "subjectAltName=IP:127.0.0.1,DNS:localhost");
+  await writeFile(join(dir, "san"), ["subjectAltName=IP:127.0.0.1", ...names.map((name) => `DNS:${name}`)].join());
   const sign = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "san"];
   await openssl("x509", "-req", "-in", "server.csr", "-out", "server.crt", ...sign);
   return {
