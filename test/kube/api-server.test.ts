@@ -1,33 +1,21 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { after, before, describe, it } from "node:test";
-import type { KubeClient } from "../../src/kube/client.ts";
+import { describe, it } from "node:test";
 import { createEvents, eventKind } from "../../src/kube/events.ts";
 import { isKubeError, type Kind, type KubeObject, type Scale } from "../../src/kube/kube.ts";
 import { contend } from "../../src/kube/lease.ts";
 import { createReferences } from "../../src/kube/references.ts";
 import { createStatusWriter, type ObservedStatus } from "../../src/kube/status.ts";
 import { watchList } from "../../src/kube/watch-list.ts";
-import type { Access } from "../support/cluster/access.ts";
-import { noControlPlane } from "../support/control-plane.ts";
 import { startProxy } from "../support/proxy.ts";
-import { createUser, namespace, sharedControlPlane } from "../support/shared-control-plane.ts";
+import { createUser, namespace } from "../support/shared-control-plane.ts";
 import { waitFor } from "../support/wait.ts";
-import { type ConfigMap, clientOf, clientThrough, configMaps, deployments, leases, secrets } from "./support.ts";
+import { type ConfigMap, clientOf, clientThrough, configMaps, deployments, leases, planeForSuite, secrets } from "./support.ts";
+
+const { skip, plane, kube } = await planeForSuite();
 
 /** Everything that only a real API server can confirm. */
-describe("against a real API server", { skip: await noControlPlane() }, () => {
-  let plane: Access;
-  let kube: KubeClient;
-  before(async () => {
-    plane = await sharedControlPlane();
-    kube = await clientOf(plane.kubeconfig);
-  });
-  after(async () => {
-    await kube[Symbol.asyncDispose]();
-    await plane[Symbol.asyncDispose]();
-  });
-
+describe("against a real API server", { skip }, () => {
   it("every kind of patch does what it says, and a removal hits the very object it means", async () => {
     await using space = await namespace(plane);
     const ref = { kind: configMaps, namespace: space.name, name: "a" };

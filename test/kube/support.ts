@@ -1,9 +1,13 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { after } from "node:test";
 import { type ClientOptions, createClient, type KubeClient } from "../../src/kube/client.ts";
 import type { Kind, KubeObject } from "../../src/kube/kube.ts";
+import type { Access } from "../support/cluster/access.ts";
+import { noControlPlane } from "../support/control-plane.ts";
 import { type FakeApi, startFakeApi } from "../support/fake-api.ts";
+import { sharedControlPlane } from "../support/shared-control-plane.ts";
 
 export const configMaps: Kind = { apiVersion: "v1", kind: "ConfigMap", plural: "configmaps", namespaced: true };
 export const secrets: Kind = { apiVersion: "v1", kind: "Secret", plural: "secrets", namespaced: true };
@@ -39,6 +43,26 @@ export async function createRig(options: Partial<ClientOptions> = {}): Promise<R
 
 export const clientOf = (kubeconfig: string, options: Partial<ClientOptions> = {}) =>
   createClient({ access: { kubeconfig: [kubeconfig] }, userAgent: "worktide-test", ...options });
+
+/**
+ * The control plane of a file's suites, the common one unless it is told otherwise, and a client of it: both end with the
+ * file. `skip`: why there is none, in which case nobody may ask for them.
+ */
+export async function planeForSuite<Plane extends Access>(
+  open: () => Promise<Plane>,
+): Promise<Readonly<{ skip: string | false; plane: Plane; kube: KubeClient }>>;
+export async function planeForSuite(): Promise<Readonly<{ skip: string | false; plane: Access; kube: KubeClient }>>;
+export async function planeForSuite(open: () => Promise<Access> = sharedControlPlane) {
+  const skip = await noControlPlane();
+  if (skip !== false) return { skip } as never;
+  const plane = await open();
+  const kube = await clientOf(plane.kubeconfig);
+  after(async () => {
+    await kube[Symbol.asyncDispose]();
+    await plane[Symbol.asyncDispose]();
+  });
+  return { skip, plane, kube };
+}
 
 /** A client that goes through a proxy on this port: to what a kubeconfig points at otherwise. */
 export async function clientThrough(

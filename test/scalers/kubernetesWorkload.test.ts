@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { kubernetesWorkload } from "../../scalers/kubernetesWorkload.ts";
 import { findingText } from "../../src/api/finding.ts";
 import { parseDocuments } from "../../src/api/parse.ts";
@@ -11,13 +11,12 @@ import type { KubeClient } from "../../src/kube/client.ts";
 import { createObserver } from "../../src/observe/create-observer.ts";
 import { createTargetWatches } from "../../src/targets/watches.ts";
 import { api } from "../api/objects.ts";
-import { clientOf, clientThrough } from "../kube/support.ts";
-import type { Access } from "../support/cluster/access.ts";
-import { noControlPlane } from "../support/control-plane.ts";
+import { clientOf, clientThrough, planeForSuite } from "../kube/support.ts";
 import { startProxy } from "../support/proxy.ts";
-import { createUser, namespace, sharedControlPlane } from "../support/shared-control-plane.ts";
+import { createUser, namespace } from "../support/shared-control-plane.ts";
 import { waitFor } from "../support/wait.ts";
 
+const { skip, plane, kube } = await planeForSuite();
 const scaler: AnyScaler = kubernetesWorkload;
 const clock = () => performance.now();
 const web = { matchLabels: { app: "web" } };
@@ -49,18 +48,7 @@ function watching(kube: KubeClient, room: string, query: object) {
   };
 }
 
-describe("pods by a label selector", { skip: await noControlPlane() }, () => {
-  let plane: Access;
-  let kube: KubeClient;
-  before(async () => {
-    plane = await sharedControlPlane();
-    kube = await clientOf(plane.kubeconfig);
-  });
-  after(async () => {
-    await kube[Symbol.asyncDispose]();
-    await plane[Symbol.asyncDispose]();
-  });
-
+describe("pods by a label selector", { skip }, () => {
   it("ask for replicas as they come, get ready, end and go, in their namespace alone", async () => {
     await using room = await namespace(plane);
     await using other = await namespace(plane);

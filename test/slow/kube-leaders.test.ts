@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import type { KubeClient } from "../../src/kube/client.ts";
-import { type ConfigMap, clientOf, configMaps } from "../kube/support.ts";
-import type { Access } from "../support/cluster/access.ts";
-import { noControlPlane } from "../support/control-plane.ts";
-import { namespace, sharedControlPlane } from "../support/shared-control-plane.ts";
+import { type ConfigMap, configMaps, planeForSuite } from "../kube/support.ts";
+import { namespace } from "../support/shared-control-plane.ts";
 import { waitFor } from "../support/wait.ts";
+
+const { skip, plane, kube } = await planeForSuite();
 
 type Written = Readonly<{ term: number; identity: string; at: number }>;
 
@@ -52,18 +52,7 @@ const ready = async (child: ChildProcess) => {
 
 const terms = ({ written }: Ledger) => written.map(({ term }) => term);
 
-describe("two processes that contend for one Lease", { skip: await noControlPlane() }, () => {
-  let plane: Access;
-  let kube: KubeClient;
-  before(async () => {
-    plane = await sharedControlPlane();
-    kube = await clientOf(plane.kubeconfig);
-  });
-  after(async () => {
-    await kube[Symbol.asyncDispose]();
-    await plane[Symbol.asyncDispose]();
-  });
-
+describe("two processes that contend for one Lease", { skip }, () => {
   const start = (space: string, name: string, durationMs: number): ChildProcess & Disposable => {
     const script = path.join(import.meta.dirname, "../kube/leader-process.ts");
     const args = [script, plane.kubeconfig, space, name, String(durationMs)];

@@ -1,32 +1,23 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { KubeError } from "../../src/kube/kube.ts";
 import { contend } from "../../src/kube/lease.ts";
 import { watchList } from "../../src/kube/watch-list.ts";
-import { type ConfigMap, clientOf, clientThrough, configMaps } from "../kube/support.ts";
-import { type ControlPlane, noControlPlane, startControlPlane } from "../support/control-plane.ts";
+import { type ConfigMap, clientThrough, configMaps, planeForSuite } from "../kube/support.ts";
+import { startControlPlane } from "../support/control-plane.ts";
 import { startProxy } from "../support/proxy.ts";
 import { waitFor } from "../support/wait.ts";
 
+const { skip, plane, kube } = await planeForSuite(startControlPlane);
 const space = "default";
 const ref = (name: string) => ({ kind: configMaps, namespace: space, name });
 const follow = (kube: KubeClient) =>
   watchList(kube, { kind: configMaps, namespaces: [space] }, ({ data }: ConfigMap) => data?.["x"] ?? "");
 
 /** A real API server that is stopped, killed and cut off. */
-describe("when the API server", { skip: await noControlPlane() }, () => {
-  let plane: ControlPlane;
-  let kube: KubeClient;
-  before(async () => {
-    plane = await startControlPlane();
-    kube = await clientOf(plane.kubeconfig);
-  });
-  after(async () => {
-    await kube[Symbol.asyncDispose]();
-    await plane.stop();
-  });
+describe("when the API server", { skip }, () => {
   const put = (name: string, x: string) => kube.create(configMaps, { metadata: { name, namespace: space }, data: { x } });
   const set = (name: string, x: string) => kube.patch<ConfigMap>(ref(name), { type: "merge", body: { data: { x } } });
 

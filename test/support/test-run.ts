@@ -8,13 +8,14 @@ import { sharedVariable } from "./shared-control-plane.ts";
  */
 export async function shareControlPlane(files: readonly string[]): Promise<AsyncDisposable | undefined> {
   const texts = files.map((file) => readFileSync(file, "utf8"));
-  if (!texts.some((text) => /ControlPlane\b/.test(text))) return undefined;
+  const asks = (how: RegExp) => texts.some((text) => how.test(text));
+  if (!asks(/ControlPlane\b|planeForSuite\(/)) return undefined;
   const programs = await findPrograms();
   if ("missing" in programs) {
     console.error(`without a Kubernetes control plane: ${programs.missing}`);
     return undefined;
   }
-  if (!texts.some((text) => text.includes("sharedControlPlane("))) return undefined;
+  if (!asks(/sharedControlPlane\(|planeForSuite\(\)/)) return undefined;
   const plane: ControlPlane = await startControlPlane();
   process.env[sharedVariable] = plane.kubeconfig;
   return plane;
