@@ -39,7 +39,7 @@ const specFields = {
     .meta(clusterOnly("leave it out"))
     .describe(
       "What happens to the target when this ScaledWorker is deleted. `Keep`: it keeps its size. `Restore`: it gets the size back that " +
-        "it had before, for which this ScaledWorker carries a finalizer. Not for `job`. Example: `Restore`.",
+        "it had when it was first seen, for which this ScaledWorker carries a finalizer. Not for `job`. Example: `Restore`.",
     ),
 };
 

@@ -72,12 +72,13 @@ export const scaledWorkerStatus = z.strictObject({
   lastDecision: lastDecision.optional().describe("The last decision that changed the size."),
   size: z
     .strictObject({
+      uid: text(128).optional().describe("`metadata.uid` of the target: another one of its name has another size."),
       replicas: whole(0, 100_000).describe("Replicas asked of the target, by anyone. Example: `4`."),
       zeroBy: text(316).optional().describe("Who set it to zero, while it is: then it is left there. Example: `kubectl`."),
+      original: size().describe("Replicas when it was first seen: what `onDelete: Restore` gives back. Example: `3`."),
     })
     .optional()
     .describe("The size of the target when it was last seen: a controller that starts tells by it who changed it since."),
-  originalReplicas: size().describe("With `onDelete: Restore`: the size that the target had before. Example: `3`."),
 });
 
 /** What the controller tells of a QueueConnection or ClusterQueueConnection. */

@@ -127,7 +127,7 @@ function publisherOf(parts: Parts): Publisher {
     target: (key) => {
       const spec = watches.workers.get(key)?.parsed.worker?.target;
       const name = spec?.kind === "scale" ? spec.ref.name : spec?.kind;
-      return { name, memory: targets.memory(key), original: targets.original(key) };
+      return { name, memory: targets.memory(key) };
     },
     write: (key, next) => writers.ScaledWorker.write(identityOf(key), next),
     notify: (key, notice) => events.emit({ ...notice, regarding: { apiVersion, kind, ...identityOf(key) }, ...relatedTo(key) }),

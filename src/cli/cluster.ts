@@ -78,9 +78,9 @@ function tellOnLeading({ identity, lease, house, publisher, watches }: Parts, lo
   });
 }
 
-function finalizersOf({ kube, watches, targets, lease, publisher }: Parts): AsyncDisposable {
+function finalizersOf({ kube, watches, house, lease, publisher }: Parts): AsyncDisposable {
   return keepFinalizers({
-    ...{ kube, workers: watches.workers, original: targets.original },
+    ...{ kube, workers: watches.workers, failed: house.failed },
     mayWrite: () => lease.isLeader(),
     gaveUp: (key, reason) => publisher.notice(key, { reason: "NotRestored", message: `its target keeps its size: ${reason}` }),
   });

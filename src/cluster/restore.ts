@@ -1,4 +1,6 @@
 import type { ParsedObject } from "../api/object.ts";
+import type { ScaledWorker } from "../api/resolve.ts";
+import type { ScaledWorkerStatus } from "../api/status.ts";
 import { isKubeError, type Kube } from "../kube/kube.ts";
 import type { WatchList } from "../kube/watch-list.ts";
 import type { WorkerObject } from "./declared.ts";
@@ -11,60 +13,76 @@ export type RestoreHouse = Readonly<{
   /** With the fence of the leader. */
   kube: Kube;
   workers: WatchList<WorkerObject>;
-  /** The size that the target of this worker had before us. */
-  original: (key: string) => number | undefined;
   mayWrite: () => boolean;
   /** It was given up: the ScaledWorker goes, and its target keeps its size. */
   gaveUp: (key: string, reason: string) => void;
+  failed: (doing: string, cause: unknown) => void;
 }>;
 
 /** How often those are looked at that wait, ms; and how long it is tried, by the wall clock. */
 const lookMs = 2_000;
 const patienceMs = 60_000;
 const tries = 5;
+/** So many are written at once. */
+const atOnce = 20;
 
 /**
- * Sets the finalizer of those that want their target restored, and takes it away from the others. One that is deleted is
- * restored first; where that does not work for a minute it goes all the same: deletion must not hang.
+ * Sets the finalizer of those that want their target restored, once its size is known, and takes it away from the others.
+ * One that is deleted is restored first; where that does not work for a minute it goes all the same: deletion must not hang.
  */
-export function keepFinalizers({ kube, workers, original, mayWrite, gaveUp }: RestoreHouse): AsyncDisposable {
+export function keepFinalizers({ kube, workers, mayWrite, gaveUp, failed }: RestoreHouse): AsyncDisposable {
+  /** Since when it is tried, by worker. */
   const since = new Map<string, number>();
+  /** What was refused last, by worker: told once. */
+  const told = new Map<string, string>();
   let looking: Promise<void> | undefined;
 
   const look = async () => {
-    for (const [key, { parsed }] of workers.entries()) {
-      if (!mayWrite()) return;
-      const has = parsed.finalizers.includes(restoreFinalizer);
-      const wants = !parsed.deleting && parsed.worker?.onDelete === "Restore";
-      if (has === wants) continue;
-      if (wants) await setFinalizers(kube, parsed, [...parsed.finalizers, restoreFinalizer]);
-      else if (!parsed.deleting || (await restored(key, parsed))) await setFinalizers(kube, parsed, without(parsed.finalizers));
+    const due = [...workers.entries()].filter(([, worker]) => isDue(worker));
+    for (let at = 0; at < due.length; at += atOnce) {
+      // Each by itself: one that is refused holds up no other.
+      await Promise.all(due.slice(at, at + atOnce).map(([key, worker]) => keep(key, worker)));
+    }
+  };
+
+  const keep = async (key: string, worker: WorkerObject) => {
+    const { parsed } = worker;
+    try {
+      if (!mayWrite() || (parsed.deleting && !(await restored(key, worker)))) return;
+      await setFinalizers(kube, parsed, wants(worker) ? [...parsed.finalizers, restoreFinalizer] : without(parsed.finalizers));
+      told.delete(key);
+    } catch (cause) {
+      // Somebody changed the list, or it is gone, or another one leads: the next look knows.
+      if (isKubeError(cause, "Invalid", "NotFound", "NotLeader") || told.get(key) === String(cause)) return;
+      told.set(key, String(cause));
+      failed(`keeping the finalizer of ${key}`, cause);
     }
   };
 
   /** Whether it may go. */
-  const restored = async (key: string, { worker, namespace }: ParsedObject): Promise<boolean> => {
-    const replicas = original(key);
-    if (worker?.target.kind !== "scale" || replicas === undefined || worker.rules.mode === "Observe") return true;
+  const restored = async (key: string, worker: WorkerObject): Promise<boolean> => {
+    if (worker.parsed.worker === undefined) {
+      gaveUp(key, "its spec has an error");
+      return true;
+    }
     const began = since.get(key) ?? Date.now();
     since.set(key, began);
     try {
-      await setSize(kube, { ...worker.target.ref, namespace }, replicas);
+      await giveBack(kube, worker.parsed.worker, worker.status.size);
     } catch (error) {
-      if (!isKubeError(error)) throw error;
+      if (isKubeError(error, "NotLeader")) return false;
       if (Date.now() - began < patienceMs) return false;
-      gaveUp(key, error.message);
+      gaveUp(key, error instanceof Error ? error.message : String(error));
     }
     since.delete(key);
     return true;
   };
 
   const timer = setInterval(() => {
-    looking ??= look()
-      .catch(() => {}) // tried again at the next look
-      .finally(() => {
-        looking = undefined;
-      });
+    if (!mayWrite()) return;
+    looking ??= look().finally(() => {
+      looking = undefined;
+    });
   }, lookMs);
   timer.unref();
   return {
@@ -75,31 +93,40 @@ export function keepFinalizers({ kube, workers, original, mayWrite, gaveUp }: Re
   };
 }
 
+/** While a spec has an error nobody knows what it wants: what is, stays. */
+const isDue = (worker: WorkerObject): boolean => {
+  const { deleting, finalizers, worker: valid } = worker.parsed;
+  return (deleting || valid !== undefined) && finalizers.includes(restoreFinalizer) !== wants(worker);
+};
+
+const wants = ({ parsed: { deleting, worker }, status }: WorkerObject): boolean =>
+  !deleting && worker?.onDelete === "Restore" && status.size?.original !== undefined;
+
 const without = (finalizers: readonly string[]) => finalizers.filter((each) => each !== restoreFinalizer);
 
 /** By patch, and only while nobody else changed the list: the next look has the newer one. */
 async function setFinalizers(kube: Kube, { namespace, name, finalizers }: ParsedObject, next: readonly string[]) {
   const path = "/metadata/finalizers";
-  const body =
-    finalizers.length === 0
-      ? [{ op: "add", path, value: next } as const]
-      : [{ op: "test", path, value: finalizers } as const, { op: "replace", path, value: next } as const];
+  const body = [
+    { op: "test", path, value: finalizers.length === 0 ? null : finalizers },
+    { op: "add", path, value: next },
+  ] as const;
   await kube.patch({ kind: scaledWorkerKind, namespace, name }, { type: "json", body }, { lane: "lower" });
 }
 
-async function setSize(
-  kube: Kube,
-  ref: Readonly<{ apiVersion: string; kind: string; name: string; namespace: string }>,
-  replicas: number,
-): Promise<void> {
-  const kind = (await kube.discover(ref.apiVersion, ref.kind))?.kind;
-  if (kind === undefined) return;
+/** Nothing is done where there is nothing to give back, or nobody to give it to: the target is gone, or another one has its name. */
+async function giveBack(kube: Kube, worker: ScaledWorker, size: ScaledWorkerStatus["size"]): Promise<void> {
+  const { target, namespace, rules } = worker;
+  if (target.kind !== "scale" || size?.original === undefined || rules.mode === "Observe") return;
+  const { apiVersion, kind, name } = target.ref;
+  const found = await kube.discover(apiVersion, kind);
+  if (found === undefined) return;
+  const ref = { kind: found.kind, namespace, name };
   for (let attempt = 1; ; attempt++) {
     try {
-      const { metadata, spec } = await kube.getScale({ ...ref, kind });
-      if ((spec.replicas ?? 0) !== replicas) {
-        await kube.putScale({ ...ref, kind }, { replicas, resourceVersion: metadata.resourceVersion });
-      }
+      const { metadata, spec } = await kube.getScale(ref);
+      if (metadata.uid !== size.uid || (spec.replicas ?? 0) === size.original) return;
+      await kube.putScale(ref, { replicas: size.original, resourceVersion: metadata.resourceVersion });
       return;
     } catch (error) {
       if (isKubeError(error, "NotFound")) return;

@@ -24,10 +24,9 @@ export type Seen = Pick<
   "generation" | "generatedAt" | "pool" | "decision" | "lastChange" | "changes" | "triggers" | "conditions"
 >;
 
-/** What is scaled: its name, for `kubectl get`, the size to restore, and what of it must outlive this process. */
+/** What is scaled: its name, for `kubectl get`, and what of it must outlive this process. */
 export type Scaled = Readonly<{
   name?: string | undefined;
-  original?: number | undefined;
   memory?: ScaledWorkerStatus["size"] | undefined;
 }>;
 
@@ -48,11 +47,7 @@ export function refusedWorker(before: Seen | undefined, { generation, reason, me
  * `explain`: so it differs from the one before only when something turned. Conditions take the time of their last flip
  * over from `published`, whoever wrote that one.
  */
-export function statusOf(
-  seen: Seen,
-  { name: target, memory, original: originalReplicas }: Scaled,
-  published: ScaledWorkerStatus = {},
-): ScaledWorkerStatus {
+export function statusOf(seen: Seen, { name: target, memory }: Scaled, published: ScaledWorkerStatus = {}): ScaledWorkerStatus {
   const size = memory ?? published.size;
   const { generation, pool, decision, lastChange, changes } = seen;
   const { lastScaleTime, lastDecision } = published;
@@ -79,7 +74,6 @@ export function statusOf(
         }
       : lastDecision && { lastDecision }),
     ...(size && { size }),
-    ...(originalReplicas !== undefined && { originalReplicas }),
   };
 }
 

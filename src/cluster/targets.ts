@@ -29,8 +29,6 @@ export type TargetsHouse = Readonly<{
 /** Opens what ScaledWorkers of a cluster scale. */
 export interface Targets extends AsyncDisposable {
   open(worker: ScaledWorker): Target;
-  /** The size that it had before us, where that is to be given back to it. */
-  original(key: string): number | undefined;
   /** The pods of a namespace, out of a watch that all share. */
   pods(namespace: string): Pods;
   /** What of the target of this worker must outlive this process; undefined while it is not known. */
@@ -41,7 +39,6 @@ export function createTargets(house: TargetsHouse): Targets {
   const { kube, fence, clock, namespaces, onProblem } = house;
   const watches = createTargetWatches({ kube, clock, onProblem, ...(namespaces && { namespaces }) });
   const scales = new Map<string, ScaleTarget>();
-  const originals = new Map<string, number>();
 
   const openScale = (
     { key, namespace, name }: ScaledWorker,
@@ -51,10 +48,7 @@ export function createTargets(house: TargetsHouse): Targets {
       ref: { ...ref, namespace },
       kube,
       watches,
-      memory: () => {
-        const { replicas, zeroBy } = house.status(key)?.size ?? {};
-        return replicas === undefined ? undefined : { replicas, ...(zeroBy !== undefined && { zeroBy }) };
-      },
+      memory: () => house.status(key)?.size,
       beforeZero: async (memory) => {
         const body = { status: { size: { ...memory, zeroBy: null } } };
         await kube.patch(
@@ -83,11 +77,7 @@ export function createTargets(house: TargetsHouse): Targets {
     open(worker) {
       const { key } = worker;
       const target = openTarget(worker);
-      const stop = target.onChange(() => {
-        const replicas = scales.get(key)?.memory().replicas;
-        if (worker.onDelete === "Restore" && replicas !== undefined && !originals.has(key)) originals.set(key, replicas);
-        house.changed(key);
-      });
+      const stop = target.onChange(() => house.changed(key));
       return {
         ...target,
         async [Symbol.asyncDispose]() {
@@ -97,11 +87,7 @@ export function createTargets(house: TargetsHouse): Targets {
         },
       };
     },
-    original: (key) => house.status(key)?.originalReplicas ?? originals.get(key),
-    memory(key) {
-      const { replicas, zeroBy } = scales.get(key)?.memory() ?? {};
-      return replicas === undefined ? undefined : { replicas, ...(zeroBy !== undefined && { zeroBy }) };
-    },
+    memory: (key) => scales.get(key)?.memory(),
     pods: watches.pods,
     [Symbol.asyncDispose]: () => watches[Symbol.asyncDispose](),
   };

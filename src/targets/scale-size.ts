@@ -1,3 +1,4 @@
+import type { ScaledWorkerStatus } from "../api/status.ts";
 import { isOlder } from "../kube/kube.ts";
 import { type Foreign, noticed, untouched, wrote } from "./foreign.ts";
 import type { ScaleObject } from "./scale-object.ts";
@@ -5,18 +6,15 @@ import type { Outcome, Written } from "./scale-write.ts";
 import type { Applied, TargetNotice } from "./target.ts";
 
 /** What of a target must outlive this process: in the status of the ScaledWorker. */
-export type ScaleMemory = Readonly<{
-  /** Size that was last seen or written. */
-  replicas?: number;
-  /** Who set it to zero, while it is. */
-  zeroBy?: string;
-}>;
+export type ScaleMemory = NonNullable<ScaledWorkerStatus["size"]>;
 
 /** The size in force, by all that was seen and written: never older than our own last write. */
 export interface SizeKeeper {
   /** Takes in the object as the watch shows it; answers the size in force and where it stands. */
   see(object: ScaleObject & { replicas: number }): Written;
   foreign(): Foreign;
+  /** Undefined until the object has been seen. */
+  memory(): ScaleMemory | undefined;
   /** When the size last changed, by anyone; monotonic ms. */
   changedAt(): number;
   /** A write of this size begins: until it is {@link took}, nobody knows whether it is in force. */
@@ -40,16 +38,26 @@ export function createSizeKeeper(
   const { title, clock, memory, notice } = options;
   let uid: string | undefined;
   let foreign: Foreign = untouched;
+  /** Its size when this process saw it first. */
+  let first = 0;
   let changedAt = 0;
   /** What the watch has not shown yet. */
   let ahead: Written | undefined;
   let doubted: number | undefined;
 
+  /** Of this very object: another one, made anew or named by an edit of the ScaledWorker, has a past of its own. */
+  const remembered = () => {
+    const kept = memory();
+    return (kept?.uid ?? uid) === uid ? kept : undefined;
+  };
+
   /** Another object under the same name is another target: nothing that is known of the old one counts. */
-  const meet = (next: string) => {
+  const meet = ({ uid: next, replicas }: ScaleObject & { replicas: number }) => {
     if (uid !== undefined) notice({ reason: "TargetReplaced", message: `${title} was deleted and made anew` });
-    foreign = uid === undefined ? { ...untouched, ...memory() } : untouched;
     uid = next;
+    const { replicas: last, zeroBy } = remembered() ?? {};
+    foreign = { ...untouched, ...(last !== undefined && { replicas: last }), ...(zeroBy !== undefined && { zeroBy }) };
+    first = replicas;
     changedAt = clock();
     ahead = undefined;
     doubted = undefined;
@@ -72,7 +80,7 @@ export function createSizeKeeper(
    */
   const believe = () => {
     if (foreign.zeroBy === undefined || foreign.ours !== undefined) return;
-    const kept = memory();
+    const kept = remembered();
     if (kept?.replicas !== 0 || kept.zeroBy !== undefined) return;
     const { zeroBy: _, ...rest } = foreign;
     foreign = rest;
@@ -98,7 +106,7 @@ export function createSizeKeeper(
 
   return {
     see(object) {
-      if (object.uid !== uid) meet(object.uid);
+      if (object.uid !== uid) meet(object);
       if (ahead !== undefined && !isOlder(object.resourceVersion, ahead.resourceVersion)) ahead = undefined;
       if (ahead !== undefined) return ahead;
       settle(object.replicas, object.setBy);
@@ -106,6 +114,11 @@ export function createSizeKeeper(
       return { replicas: object.replicas, resourceVersion: object.resourceVersion };
     },
     foreign: () => foreign,
+    memory() {
+      const { replicas, zeroBy } = foreign;
+      if (uid === undefined || replicas === undefined) return undefined;
+      return { uid, replicas, ...(zeroBy !== undefined && { zeroBy }), original: remembered()?.original ?? first };
+    },
     changedAt: () => changedAt,
     begins(to) {
       doubted = to;

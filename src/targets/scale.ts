@@ -26,10 +26,8 @@ export type ScaleTargetOptions = Readonly<{
 }>;
 
 export interface ScaleTarget extends Target {
-  /** Changes with {@link Target.onChange} only. */
-  memory(): ScaleMemory;
-  /** Sets the size once, for `onDelete: Restore`. No target there any more: resolves. */
-  restore(replicas: number): Promise<void>;
+  /** Changes with {@link Target.onChange} only. Undefined until the target has been seen. */
+  memory(): ScaleMemory | undefined;
 }
 
 /** So long after a scale-down it is watched who went, ms. */
@@ -150,7 +148,7 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
         slowUntil = beganAt + slowMs;
         return { size: present.replicas, note: `the API server took ${Math.round(beganAt - askedAt)} ms to answer` };
       }
-      if (plan.size === 0) await beforeZero?.({ replicas: 0 });
+      if (plan.size === 0) await beforeZero?.({ uid, replicas: 0 });
       spared = undefined;
       const before = new Set(view.pods().keys());
       const replaced = () => [...view.pods().values()].some(({ name, up }) => up && !before.has(name));
@@ -179,16 +177,7 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
     trouble: findTrouble,
     onChange: teller.onChange,
     apply,
-    memory() {
-      const { replicas, zeroBy } = sizes.foreign();
-      return { ...(replicas !== undefined && { replicas }), ...(zeroBy !== undefined && { zeroBy }) };
-    },
-    async restore(replicas) {
-      if (view.object() === undefined) return;
-      const { now, writer } = place();
-      const present = await writer.read(now.object.uid, "lower");
-      if (present.replicas !== replicas) await writer.put(now.object.uid, present, replicas, { lane: "lower", tries });
-    },
+    memory: sizes.memory,
     async [Symbol.asyncDispose]() {
       teller.close();
       view.close();

@@ -123,19 +123,8 @@ describe("targets of other kinds", { skip: await noControlPlane() }, () => {
     await plane.request("DELETE", `/api/v1/namespaces/${name}`);
     await waitFor("its end", () => target.pool() === undefined, waitMs);
     assert.equal(target.trouble()?.reason, "TargetNotFound");
-    await target.restore(3);
+    await assert.rejects(target.apply(change(1, 3), never), /not known just now/);
     assert.deepEqual(rig.writes(), []);
-  });
-
-  it("gets back the size that it had, once", async () => {
-    await using rig = await openRig(plane);
-    await rig.create("mails", 1);
-    const { target, until } = rig.open("mails");
-    await until("the pool", ({ wanted }) => wanted === 1);
-    await target.restore(3);
-    await until("the size", ({ wanted }) => wanted === 3);
-    await target.restore(3);
-    assert.equal(rig.writes().length, 1);
   });
 });
 

@@ -8,7 +8,7 @@ import type { TargetNotice } from "../../src/targets/target.ts";
 const byKubectl = { manager: "kubectl", declares: false };
 const byManifest = { manager: "argocd", declares: true };
 
-function keeper(remembered: ScaleMemory = {}) {
+function keeper(remembered?: ScaleMemory) {
   const notices: TargetNotice[] = [];
   const time = { now: 1000 };
   const kept = { memory: remembered };
@@ -135,6 +135,25 @@ describe("zero", () => {
     held.see(1, 11);
     assert.equal(held.sizes.foreign().zeroBy, undefined);
   });
+
+  test("of another object than the one that is remembered is nobody's wish, and a size of its own", () => {
+    const { sizes, see, notices } = keeper({ uid: "u0", replicas: 5, zeroBy: "kubectl", original: 1 });
+    assert.equal(see(0, 10), 0);
+    assert.deepEqual(sizes.memory(), { uid: "u1", replicas: 0, original: 0 });
+    assert.deepEqual(notices, []);
+  });
+});
+
+test("the size that an object was first seen with is remembered, whoever saw it first", () => {
+  const { sizes, see, kept } = keeper();
+  assert.equal(sizes.memory(), undefined);
+  see(2, 10);
+  see(7, 11);
+  assert.deepEqual(sizes.memory(), { uid: "u1", replicas: 7, original: 2 });
+  kept.memory = { uid: "u1", replicas: 7, original: 1 };
+  assert.equal(sizes.memory()?.original, 1, "another process knew it before");
+  see(3, 12, { uid: "u2" });
+  assert.equal(sizes.memory()?.original, 3);
 });
 
 test("a zero of the process that leads is no wish of anybody for one that stands by (I30)", () => {

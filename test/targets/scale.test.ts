@@ -22,7 +22,7 @@ describe("a Deployment as a target", { skip: await noControlPlane() }, () => {
     target.onChange(() => told++);
     assert.deepEqual(await target.apply(change(0, 4), never), { size: 4 });
     assert.equal(target.pool()?.wanted, 4);
-    assert.deepEqual(target.memory(), { replicas: 4 });
+    assert.deepEqual(target.memory(), { uid: target.pool()?.uid, replicas: 4, original: 0 });
     assert.equal(rig.writes().length, 1);
     await rig.runAll(4);
     await until("4 ready", ({ ready, existing }) => ready === 4 && existing === 4);
@@ -57,7 +57,7 @@ describe("a Deployment as a target", { skip: await noControlPlane() }, () => {
     const { target, until } = rig.open("mails", { beforeZero: async (memory) => void kept.push(memory) });
     await until("2 up", ({ ready }) => ready === 2);
     assert.deepEqual(await target.apply(change(2, 0, names), never), { size: 0 });
-    assert.deepEqual(kept, [{ replicas: 0 }]);
+    assert.deepEqual(kept, [{ uid: target.pool()?.uid, replicas: 0 }]);
     assert.deepEqual(
       rig.writes().map(({ method }) => method),
       ["PUT"],
