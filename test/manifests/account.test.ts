@@ -130,6 +130,22 @@ describe("The controller, with no more rights than the manifests give it,", { sk
     const binding = ["create", "rolebinding", "worktide-secrets", "--clusterrole=worktide-secrets"];
     await plane.kubectl(["-n", house.room, ...binding, `--serviceaccount=${system}:worktide`]);
     await house.size("secretly", 1);
+
+    const shared = `/apis/worktide.dev/v1alpha1/clusterqueueconnections`;
+    const urlFrom = { secretKeyRef: { name: "redis", key: "url" } };
+    await plane.request("POST", shared, {
+      ...{ apiVersion: "worktide.dev/v1alpha1", kind: "ClusterQueueConnection", metadata: { name: "shared" } },
+      spec: { namespaces: [house.room], secretNamespace: house.room, redis: { urlFrom } },
+    });
+    await house.deployment("sharing", 0);
+    await house.worker("sharing", { triggers: [{ ...trigger("sharing"), clusterConnection: "shared" }] });
+    await house.push("sharing", 2);
+    await house.size("sharing", 1);
+    await plane.request("PATCH", `${shared}/shared`, { spec: { namespaces: ["elsewhere"] } });
+    await house.reason("sharing", "ConnectionNotFound");
+    await house.push("sharing", 4);
+    await plane.request("PATCH", `${shared}/shared`, { spec: { namespaces: [`${house.room.slice(0, 8)}*`] } });
+    await house.size("sharing", 3);
     assert.deepEqual(
       life.refused().filter((line) => !line.includes("secrets")),
       [],
