@@ -49,7 +49,7 @@ export function openDesk(
 ): Desk {
   const told = { kube, clock: world.now, onProblem };
   const api = defineApi(scalers, brokers);
-  const write = (kind: Kind, list: keyof Watches, meaning: (status: object) => unknown) =>
+  const write = (kind: Kind, list: Exclude<keyof Watches, "autoscalers">, meaning: (status: object) => unknown) =>
     stack.use(createStatusWriter({ ...told, kind, meaning, observed: (key) => watches[list]?.get(key)?.observed }));
   const writers = {
     ScaledWorker: write(scaledWorkerKind, "workers", meaningOf),
@@ -60,7 +60,8 @@ export function openDesk(
     ...{ kube, api, onProblem, namespaces: options.config.namespaces },
     fingerprint: ({ kind }, status) => writers[kind as keyof typeof writers].fingerprint(status),
   });
-  for (const list of [watches.workers, watches.connections, watches.clusterConnections]) if (list) stack.use(list);
+  const { workers, connections, clusterConnections, autoscalers } = watches;
+  for (const list of [workers, connections, clusterConnections, autoscalers]) if (list) stack.use(list);
   forgetGone(watches.workers, writers.ScaledWorker);
   forgetGone(watches.connections, writers.QueueConnection);
   if (watches.clusterConnections) forgetGone(watches.clusterConnections, writers.ClusterQueueConnection);

@@ -5,6 +5,7 @@ import type { QueueConnectionStatus, ScaledWorkerStatus } from "../api/status.ts
 import type { Controller } from "../control/controller.ts";
 import type { ObservedStatus } from "../kube/status.ts";
 import type { WatchList } from "../kube/watch-list.ts";
+import type { Autoscaler } from "./autoscalers.ts";
 import { createClaims } from "./claims.ts";
 import { type Refused, refusalOf } from "./status.ts";
 
@@ -18,6 +19,8 @@ export type Watches = Readonly<{
   connections: WatchList<ConnectionObject>;
   /** Absent where this process may not see beyond its namespaces. */
   clusterConnections?: WatchList<ConnectionObject>;
+  /** Nobody waits for it: who may not read it sees none. */
+  autoscalers: WatchList<Autoscaler>;
 }>;
 
 export type DeclaredHouse = Readonly<{
@@ -49,9 +52,9 @@ export function followDeclarations({ watches, controller, changed, follow, faile
   const usedBy = new Map<string, Set<string>>();
   const inForce = new Map<string, ScaledWorker>();
   const waiting = new Set<string>();
-  /** Workers whose target another one has, by key. */
+  /** Who has the target of a worker, where that is not itself, by key. */
   const contested = new Map<string, string>();
-  const claims = createClaims((keys) => {
+  const claims = createClaims(watches.autoscalers, (keys) => {
     for (const key of keys) ask(key);
   });
   let working: Promise<void> | undefined;
@@ -78,12 +81,14 @@ export function followDeclarations({ watches, controller, changed, follow, faile
   const apply = async (key: string) => {
     const object = watches.workers.get(key)?.parsed;
     const before = inForce.get(key);
-    if (object === undefined || object.deleting || (before !== undefined && before.uid !== object.uid)) leave(key, before);
+    const gone = object === undefined || object.deleting || (before !== undefined && before.uid !== object.uid);
+    if (gone) claims.leave(key);
     const worker = object?.deleting === false ? object.worker : undefined;
-    const owner = worker && claims.take(worker);
-    if (owner === undefined) contested.delete(key);
-    else contested.set(key, owner);
-    if (worker !== undefined && owner === undefined) {
+    const conflict = worker && claims.take(worker);
+    if (conflict === undefined) contested.delete(key);
+    else contested.set(key, conflict);
+    if (before !== undefined && (gone || (conflict !== undefined && !claims.has(key)))) end(key, before);
+    if (worker !== undefined && conflict === undefined) {
       unlink(key, before);
       for (const connection of connectionsOf(worker)) (usedBy.get(connection) ?? fresh(connection)).add(key);
       inForce.set(key, worker);
@@ -92,10 +97,8 @@ export function followDeclarations({ watches, controller, changed, follow, faile
     changed(key);
   };
 
-  const leave = (key: string, before: ScaledWorker | undefined) => {
-    if (before === undefined) return claims.leave(key);
+  const end = (key: string, before: ScaledWorker) => {
     unlink(key, before);
-    claims.leave(key);
     inForce.delete(key);
     controller.drop(key);
   };
@@ -139,15 +142,18 @@ export function followDeclarations({ watches, controller, changed, follow, faile
     users: (connection) => usedBy.get(connection)?.size ?? 0,
     refused(key) {
       const object = watches.workers.get(key)?.parsed;
-      const owner = contested.get(key);
+      const conflict = contested.get(key);
       if (object === undefined || object.deleting) return undefined;
-      const { generation } = object;
-      if (owner === undefined) return refusalOf(object);
-      const message = `\`spec.target\` must not be the target of another ScaledWorker: '${owner.slice(owner.indexOf("/") + 1)}' has it`;
-      return { generation, reason: "Conflict", message };
+      if (conflict === undefined) return refusalOf(object);
+      return {
+        generation: object.generation,
+        reason: "Conflict",
+        message: `\`spec.target\` must not be the target of ${conflict}`,
+      };
     },
     async [Symbol.asyncDispose]() {
       stopped = true;
+      claims[Symbol.dispose]();
       for (const stop of [...stops, ...[...following.values()].flat()]) stop();
       await working;
     },

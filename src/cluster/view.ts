@@ -1,24 +1,8 @@
 import type { ClusterView } from "../api/cluster-findings.ts";
 import { connectionKey } from "../api/resolve.ts";
-import type { ScaleTarget } from "../api/resolve-target.ts";
-import { isKubeError, type Kind, type Kube, type KubeObject } from "../kube/kube.ts";
+import { isKubeError, type Kube } from "../kube/kube.ts";
+import { targetId } from "./autoscalers.ts";
 import type { Watches } from "./declared.ts";
-
-type Ref = ScaleTarget["ref"];
-type Autoscaler = KubeObject & Readonly<{ spec?: Readonly<{ scaleTargetRef?: Partial<Ref> }> }>;
-
-const autoscalerKind: Kind = {
-  apiVersion: "autoscaling/v2",
-  kind: "HorizontalPodAutoscaler",
-  plural: "horizontalpodautoscalers",
-  namespaced: true,
-};
-
-/** Whether both name the same object, whatever version of its group they say. */
-const isSameTarget = (a: Partial<Ref>, b: Partial<Ref>): boolean =>
-  a.name === b.name && a.kind === b.kind && groupOf(a.apiVersion) === groupOf(b.apiVersion);
-
-const groupOf = (apiVersion = ""): string => (apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "");
 
 /** The cluster around a ScaledWorker: from the watches where they have it, else asked. What we may not read is not known. */
 export function clusterView(kube: Kube, watches: Watches): ClusterView {
@@ -33,16 +17,17 @@ export function clusterView(kube: Kube, watches: Watches): ClusterView {
     },
     workersOn(namespace, target) {
       if (!watches.workers.isSynced()) return undefined;
+      const wanted = targetId(namespace, target);
       return [...watches.workers.entries()].flatMap(([, { parsed }]) => {
         const spec = parsed.worker?.target;
-        return parsed.namespace === namespace && spec?.kind === "scale" && isSameTarget(spec.ref, target) ? [parsed.name] : [];
+        return spec?.kind === "scale" && targetId(parsed.namespace, spec.ref) === wanted ? [parsed.name] : [];
       });
     },
-    autoscalersOn: (namespace, target) =>
-      known(async () => {
-        const { items } = await kube.list<Autoscaler>({ kind: autoscalerKind, namespace });
-        return items.filter(({ spec }) => isSameTarget(spec?.scaleTargetRef ?? {}, target)).map(({ metadata }) => metadata.name);
-      }),
+    autoscalersOn(namespace, target) {
+      if (!watches.autoscalers.isSynced()) return undefined;
+      const wanted = targetId(namespace, target);
+      return [...watches.autoscalers.entries()].flatMap(([, { name, target }]) => (target === wanted ? [name] : []));
+    },
     scalable: ({ apiVersion, kind }) => known(async () => (await kube.discover(apiVersion, kind))?.scale ?? null),
     exists: (namespace, { apiVersion, kind, name }) =>
       known(async () => {

@@ -4,6 +4,7 @@ import type { QueueConnectionStatus, ScaledWorkerStatus } from "../api/status.ts
 import { type Kind, type Kube, type KubeObject, keyOf } from "../kube/kube.ts";
 import type { StatusWriter } from "../kube/status.ts";
 import { type WatchList, watchList } from "../kube/watch-list.ts";
+import { autoscalerKind, slimAutoscaler } from "./autoscalers.ts";
 import type { Stored, Watches } from "./declared.ts";
 import { clusterConnectionKind, connectionKind, scaledWorkerKind } from "./kinds.ts";
 
@@ -37,6 +38,7 @@ export function watchDeclared({ kube, api, namespaces, fingerprint, onProblem }:
   return {
     workers: follow<ScaledWorkerStatus>(scaledWorkerKind),
     connections: follow<QueueConnectionStatus>(connectionKind),
+    autoscalers: watchList(kube, { kind: autoscalerKind, ...where }, slimAutoscaler, { onProblem }),
     ...(namespaces === undefined && { clusterConnections: follow<QueueConnectionStatus>(clusterConnectionKind) }),
   };
 }

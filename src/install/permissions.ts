@@ -110,9 +110,9 @@ export const permissions: readonly Permission[] = [
     reach: "watched",
     group: "autoscaling",
     resources: ["horizontalpodautoscalers"],
-    verbs: ["list"],
-    why: "Sees that another autoscaler has the same target, and says so.",
-    code: ["src/cluster/view.ts"],
+    verbs: follow,
+    why: "Sees that another autoscaler has the same target, and leaves it to that one.",
+    code: ["src/cluster/autoscalers.ts", "src/cluster/claims.ts"],
   },
   {
     reach: "watched",

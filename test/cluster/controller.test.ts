@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
+import { createClient } from "@redis/client";
 import type { Access } from "../support/cluster/access.ts";
 import { noControlPlane } from "../support/control-plane.ts";
+import { startRedis } from "../support/redis.ts";
 import { sharedControlPlane } from "../support/shared-control-plane.ts";
 import { waitFor } from "../support/wait.ts";
 import { openClusterHouse, waitMs } from "./house.ts";
@@ -231,7 +233,7 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
     await house.size("mails", 2);
     const finalizers = async () => (await house.get("mails")).metadata["finalizers"];
     await waitFor("the finalizer", async () => JSON.stringify(await finalizers()) === '["worktide.dev/restore"]', waitMs);
-    await waitFor("the size before us", async () => (await house.get("mails")).status?.originalReplicas === 1, waitMs);
+    await waitFor("the size before us", async () => (await house.get("mails")).status?.size?.original === 1, waitMs);
     await plane.request("DELETE", `${house.ours}/scaledworkers/mails`);
     await house.size("mails", 1);
     await waitFor(
@@ -282,6 +284,96 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
     await other.push("mails", 4);
     await other.size("mails", 2);
     assert.ok(!life.said.some((line) => line.includes('"msg":"stands by"')), "it led all the time");
+  });
+
+  it("takes another target for another one: it is nobody's zero, and gets back the size of its own", async () => {
+    await using house = await openClusterHouse(plane);
+    await house.deployment("mails", 1);
+    await house.deployment("other", 2);
+    // A zero that came through `/scale` has no owner: by the size of the one before it looks like somebody's.
+    await plane.kubectl(["-n", house.room, "scale", "deployment/other", "--replicas=0"]);
+    await house.connection("main");
+    await house.worker("mails", { onDelete: "Restore" });
+    await using _ = await house.start();
+    await house.push("mails", 6);
+    await house.size("mails", 3);
+    const original = async () => (await house.get("mails")).status?.size?.original;
+    await waitFor("its size to be remembered", async () => (await original()) === 1, waitMs);
+    await house.patch("mails", { spec: { target: { name: "other" } } });
+    await house.size("other", 3);
+    assert.equal(await house.replicas("mails"), 3, "the former one keeps the size that it has");
+    await waitFor("that of the other one", async () => (await original()) === 0, waitMs);
+    await waitFor("the finalizer", async () => (await house.get("mails")).metadata["finalizers"] !== undefined, waitMs);
+    await plane.request("DELETE", `${house.ours}/scaledworkers/mails`);
+    await house.size("other", 0);
+    assert.equal(await house.replicas("mails"), 3);
+  });
+
+  it("leaves a target to a HorizontalPodAutoscaler that comes, says so, and takes it back", async () => {
+    await using house = await openClusterHouse(plane);
+    await house.pool("mails");
+    await using _ = await house.start();
+    await house.push("mails", 2);
+    await house.size("mails", 1);
+    const autoscalers = `/apis/autoscaling/v2/namespaces/${house.room}/horizontalpodautoscalers`;
+    await plane.request("POST", autoscalers, {
+      metadata: { name: "old" },
+      spec: { maxReplicas: 3, scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "mails" } },
+    });
+    const { status } = await house.reason("mails", "Conflict");
+    assert.match(JSON.stringify(status), /must not be the target of a HorizontalPodAutoscaler: 'old' scales it too; delete that/);
+    await house.push("mails", 4);
+    await pause(2_000);
+    assert.equal(await house.replicas("mails"), 1);
+    await house.patch("mails", { spec: { mode: "Observe" } });
+    await house.reason("mails", "ObserveOnly");
+    await house.patch("mails", { spec: { mode: "Scale" } });
+    await house.reason("mails", "Conflict");
+    await plane.request("DELETE", `${autoscalers}/old`);
+    await house.size("mails", 3);
+    await house.reason("mails", "WorkWaiting");
+  });
+
+  it("is paused by annotation: one direction, both, and until a time, after which it goes on by itself", async () => {
+    await using house = await openClusterHouse(plane);
+    await house.pool("mails");
+    await using _ = await house.start();
+    await house.push("mails", 2);
+    await house.size("mails", 1);
+    const annotate = (annotations: object) => house.patch("mails", { metadata: { annotations } });
+    await annotate({ "worktide.dev/paused": "down", "worktide.dev/paused-reason": "ann moves the database" });
+    const { status, metadata } = await house.reason("mails", "PausedBySpec");
+    assert.match(JSON.stringify(status), /ann moves the database/);
+    assert.equal(metadata["generation"], 1);
+    await house.push("mails", 4);
+    await house.size("mails", 3);
+    await annotate({ "worktide.dev/paused": "true" });
+    await house.client.del("mails");
+    await pause(2_000);
+    assert.equal(await house.replicas("mails"), 3);
+    await annotate({ "worktide.dev/paused-until": new Date(Date.now() + 2_000).toISOString() });
+    await house.size("mails", 0);
+    await house.reason("mails", "Empty");
+  });
+
+  it("follows a connection that is changed to another address at once", async () => {
+    await using house = await openClusterHouse(plane);
+    await using other = await startRedis();
+    await house.pool("mails");
+    await using _ = await house.start();
+    await house.push("mails", 2);
+    await house.size("mails", 1);
+    const client = createClient({ url: other.url }).on("error", () => {});
+    await client.connect();
+    await client.lPush("mails", new Array<string>(6).fill("job"));
+    client.destroy();
+    await plane.request("PATCH", `${house.ours}/queueconnections/main`, { spec: { redis: { url: other.url } } });
+    await house.size("mails", 3);
+    const clients = async () =>
+      String(await house.client.sendCommand(["CLIENT", "LIST"]))
+        .trim()
+        .split("\n").length;
+    await waitFor("the former one to be left", async () => (await clients()) === 1, waitMs);
   });
 
   it("tells how each connection stands, and who uses it", async () => {

@@ -79,7 +79,9 @@ describe("the webhook of worktide controller", { skip: await noControlPlane() },
         metadata: { name: "old" },
         spec: { maxReplicas: 3, scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "scaled" } },
       });
-      assert.match(await refusal("scaled"), /HorizontalPodAutoscaler: 'old' scales Deployment 'scaled' too/);
+      await waitFor("the autoscaler is known", async () =>
+        (await refusal("scaled")).includes("HorizontalPodAutoscaler: 'old' scales Deployment 'scaled' too"),
+      );
       assert.equal(await refusal("later"), "", "its Deployment may still come");
       await house.patch("mails", { spec: { replicas: { max: 6 } } });
     } finally {

@@ -190,7 +190,7 @@ describe("On a real API server", { skip, timeout: 600_000 }, () => {
       return listed ?? [];
     };
     const install = text((await printed("--replicas", "2", "--secrets", "all", "--no-webhook")).values());
-    await plane.kubectl(["delete", "--ignore-not-found", "-f", "-"], install);
+    await plane.kubectl(["delete", "--ignore-not-found", "--timeout=120s", "-f", "-"], install);
     await plane.kubectl(["delete", "--ignore-not-found", "validatingwebhookconfiguration", "worktide"]);
     const before = new Set(await everything());
     await plane.kubectl(["apply", "--server-side", "-f", "-"], install);
