@@ -98,7 +98,8 @@ describe("pods by a label selector", { skip }, () => {
     await proxy.set({ kind: "reset" });
     proxy.cut();
     await waitFor("the failure", async () => (await all.refresh()).failure !== undefined);
-    assert.equal(all.seen().failure?.problem.kind, "unreachable");
+    // A connection that was just being made when all were cut is not reset: nothing comes over it.
+    assert.match(all.seen().failure?.problem.kind ?? "", /^(unreachable|timeout)$/);
     assert.equal(all.seen().reading?.wants, 1, "the last good reading");
     await proxy.set({ kind: "pass" });
     await waitFor("the pods", async () => (await all.refresh()).failure === undefined);
