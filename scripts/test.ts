@@ -75,6 +75,7 @@ async function prepare(): Promise<void> {
   await findPostgres();
   await findMaria();
   if (!slow) return;
+  await findMaria("MySQL");
   await findAirflow(3);
   await findAirflow(2);
   await findGrpcPython();

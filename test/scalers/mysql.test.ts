@@ -1,11 +1,11 @@
 import { mysql } from "../../scalers/mysql.ts";
 import { mysqlBroker } from "../../src/brokers/mysql.ts";
 import { testScaler } from "../conformance/scaler.ts";
-import { skipWithoutMaria, startMaria } from "../support/mariadb.ts";
+import { kindOfMysql, skipWithoutMaria, startMaria } from "../support/mariadb.ts";
 import { jobsWorld } from "../support/sql-jobs.ts";
 
 testScaler({
-  title: "mysql, of MariaDB",
+  title: `mysql, of ${kindOfMysql}`,
   scaler: mysql,
   broker: mysqlBroker,
   skip: await skipWithoutMaria(),

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { access, mkdir, readdir, rename, rm, stat, symlink } from "node:fs/promises";
+import { access, mkdir, readdir, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { cacheFolder } from "../../../../src/services/python.ts";
@@ -15,6 +15,8 @@ export type Unpacking = Readonly<{
   packages: readonly string[];
   /** With everything they depend on, as for an empty machine; else only with what this machine lacks. */
   whole?: boolean;
+  /** Of another release of Debian, "sid": what they need is not this machine's, so with `whole` only. */
+  suite?: string;
   onProgress?: (line: string) => void;
 }>;
 
@@ -24,10 +26,10 @@ export type Unpacking = Readonly<{
  *
  * @throws Error where there is no apt, or a package cannot be fetched.
  */
-export async function unpackPackages({ env, packages, whole = false, onProgress = () => {} }: Unpacking): Promise<string> {
+export async function unpackPackages({ env, packages, whole = false, suite, onProgress = () => {} }: Unpacking): Promise<string> {
   const home = cacheFolder(env);
   const name = createHash("sha256")
-    .update([whole, ...packages].join(" "))
+    .update([whole, ...packages, ...(suite === undefined ? [] : [suite])].join(" "))
     .digest("hex")
     .slice(0, 12);
   const unpacked = path.join(home, `debian-${name}`);
@@ -35,7 +37,7 @@ export async function unpackPackages({ env, packages, whole = false, onProgress 
   onProgress(`fetching Debian packages into ${home}: ${packages.join(", ")}`);
   const fresh = `${unpacked}.${process.pid}`;
   try {
-    await fetchPackages(home, fresh, packages, whole);
+    await fetchPackages(home, fresh, { packages, whole, suite });
     const root = path.join(fresh, "root");
     await mkdir(root);
     for (const folder of ["bin", "sbin", "lib", "lib64"]) {
@@ -61,20 +63,33 @@ export async function unpackPackages({ env, packages, whole = false, onProgress 
   }
 }
 
+type Fetching = Readonly<{ packages: readonly string[]; whole: boolean; suite: string | undefined }>;
+
 /** Into `fresh/archives`, with the machine's own sources, and lists of our own that are at most a day old. */
-async function fetchPackages(home: string, fresh: string, packages: readonly string[], whole: boolean): Promise<void> {
-  const lists = path.join(home, "apt-lists");
+async function fetchPackages(home: string, fresh: string, { packages, whole, suite }: Fetching): Promise<void> {
+  const lists = path.join(home, suite === undefined ? "apt-lists" : `apt-lists-${suite}`);
   await mkdir(path.join(lists, "partial"), { recursive: true });
   await mkdir(path.join(fresh, "archives", "partial"), { recursive: true });
   const settings = [
     ...["-o", `Dir::State::lists=${lists}`, "-o", `Dir::Cache=${fresh}`, "-o", "Debug::NoLocking=1"],
     ...["-o", "APT::Sandbox::User=", ...(whole ? ["-o", "Dir::State::status=/dev/null"] : [])],
+    ...(suite === undefined ? [] : await sourcesOf(suite, fresh)),
   ];
   const files = await readdir(lists);
   if (files.length < 2 || Date.now() - (await stat(lists)).mtimeMs > DAY_MS)
     await run("apt-get", [...settings, "-q", "update"], options);
   const flags = ["-y", "-q", "--no-install-recommends", "--download-only", ...(whole ? [] : ["--reinstall"])];
   await run("apt-get", [...settings, ...flags, "install", ...packages], options);
+}
+
+/** That release at the mirror that this machine's apt knows. */
+async function sourcesOf(suite: string, fresh: string): Promise<readonly string[]> {
+  const { stdout } = await run("apt-get", ["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]);
+  const mirror = stdout.split("\n").find((uri) => /\/debian\/?$/.test(uri));
+  if (!mirror) throw new Error("apt knows no mirror of Debian");
+  const list = path.join(fresh, "sources.list");
+  await writeFile(list, `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror} ${suite} main\n`);
+  return ["-o", `Dir::Etc::sourcelist=${list}`, "-o", "Dir::Etc::sourceparts=-", "-o", "Acquire::Languages=none"];
 }
 
 const exists = (file: string) =>
