@@ -100,7 +100,7 @@ async function measure({ plane, admin, redis }: Stage, workers: number, restMs: 
   const untold = () => [...told.entries()].filter(([, reason]) => reason === "" || reason === "Starting").length;
   while (untold() > 0) await pause(500);
   const toldS = seconds();
-  await pause(10_000);
+  await quiet(plane);
   const [before, writesBefore] = [usageOf(house.pid), await writes(plane)];
   await pause(restMs);
   const [after, writesAfter] = [usageOf(house.pid), await writes(plane)];

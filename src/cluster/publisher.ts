@@ -31,6 +31,8 @@ export interface Publisher extends Disposable {
   notice(key: string, notice: TargetNotice): void;
   /** All of them, as after this process became the leader. */
   touchAll(keys: Iterable<string>): void;
+  /** The API server shows a status of it: what was told is not kept beside one that says the same. */
+  shown(key: string): void;
   forget(key: string): void;
 }
 
@@ -92,6 +94,10 @@ export function createPublisher(house: PublisherHouse): Publisher {
     },
     notice(key, { reason, message }) {
       if (house.mayWrite()) house.notify(key, { type: "Warning", reason, action: "Watch", note: message });
+    },
+    shown(key) {
+      const [status, there] = [told.get(key), house.published(key)];
+      if (status !== undefined && there !== undefined && isSame(status, there)) told.delete(key);
     },
     forget(key) {
       told.delete(key);

@@ -43,10 +43,14 @@ export function watchDeclared({ kube, api, namespaces, fingerprint, onProblem }:
   };
 }
 
-/** What has gone leaves nothing behind that is kept to be written. */
-export function forgetGone(list: Pick<WatchList<Stored<object>>, "onChange">, writer: Pick<StatusWriter, "forget">): void {
+/** Nothing is kept to be written of what has gone, nor of what is there as it was to be. */
+export function forgetShown(
+  list: Pick<WatchList<Stored<object>>, "onChange">,
+  writer: Pick<StatusWriter, "forget" | "seen">,
+): void {
   list.onChange((_, now, was) => {
     if (was !== undefined && was.parsed.uid !== now?.parsed.uid) writer.forget(was.parsed.uid);
+    if (now !== undefined) writer.seen(now.parsed.uid);
   });
 }
 

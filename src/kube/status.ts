@@ -25,6 +25,8 @@ export type StatusOptions = Readonly<{
 /** Writes status, only when it says something new, the latest only. Never waits. */
 export interface StatusWriter extends Disposable {
   write(of: StatusOf, status: object): void;
+  /** The watch has shown something new of the object: what it says is kept there, and no more here. */
+  seen(uid: string): void;
   /** The object is gone. */
   forget(uid: string): void;
   /** How many wait to be written. */
@@ -35,7 +37,8 @@ export interface StatusWriter extends Disposable {
 
 type Entry = {
   readonly of: StatusOf;
-  wanted: object;
+  /** Until the watch shows it. */
+  wanted?: object | undefined;
   /** Fingerprint of what was written last, and the version that this made. */
   written?: ObservedStatus;
   /** The server will not take this one, however often. */
@@ -54,7 +57,7 @@ export function createStatusWriter(options: StatusOptions): StatusWriter {
   const { kube, kind, observed, meaning = (status) => status, everyMs = 1_000 } = options;
   const { clock = () => performance.now(), onProblem = () => {} } = options;
   const entries = new Map<string, Entry>();
-  const ready = new Set<Entry>();
+  const ready = new Map<Entry, object>();
   let writing = 0;
   let ended = false;
 
@@ -63,35 +66,39 @@ export function createStatusWriter(options: StatusOptions): StatusWriter {
       .update(canonical(status === undefined ? undefined : meaning(status)))
       .digest("base64");
 
-  /** What the server has, as far as is known: the later of what we wrote and what the watch shows. */
-  function current({ of, written }: Entry): string | undefined {
+  /** The later of what we wrote and what the watch shows. */
+  function newest({ of, written }: Entry): ObservedStatus | undefined {
     const shown = observed(keyOf(of));
-    if (!shown) return written?.fingerprint;
-    return written && !isOlder(written.resourceVersion, shown.resourceVersion) ? written.fingerprint : shown.fingerprint;
+    return shown && written && isOlder(shown.resourceVersion, written.resourceVersion) ? written : (shown ?? written);
   }
 
   function consider(entry: Entry): void {
-    if (ended || entry.busy || entries.get(entry.of.uid) !== entry) return;
+    if (ended || entry.busy || entry.wanted === undefined || entries.get(entry.of.uid) !== entry) return;
     const wanted = fingerprint(entry.wanted);
     clearTimeout(entry.timer);
     ready.delete(entry);
-    if (wanted === current(entry) || wanted === entry.rejected) return;
+    const there = newest(entry);
+    if (wanted === there?.fingerprint) {
+      if (there !== entry.written) entry.wanted = undefined;
+      return;
+    }
+    if (wanted === entry.rejected) return;
     const waitMs = entry.notBefore - clock();
     if (waitMs > 0) {
       entry.timer = setTimeout(() => consider(entry), waitMs + 1).unref();
       return;
     }
-    ready.add(entry);
+    ready.set(entry, entry.wanted);
     advance();
   }
 
   function advance(): void {
-    for (const entry of ready) {
+    for (const [entry, wanted] of ready) {
       if (writing >= atOnce) return;
       ready.delete(entry);
       writing += 1;
       entry.busy = true;
-      void put(entry).finally(() => {
+      void put(entry, wanted).finally(() => {
         writing -= 1;
         entry.busy = false;
         consider(entry);
@@ -104,8 +111,8 @@ export function createStatusWriter(options: StatusOptions): StatusWriter {
    * Replaced without a version, so that it conflicts with nobody, and only where the uid is the one that was meant: a
    * server-side apply to `/status` of a custom resource does not look at the uid (seen, 1.36).
    */
-  async function put(entry: Entry): Promise<void> {
-    const { of, wanted } = entry;
+  async function put(entry: Entry, wanted: object): Promise<void> {
+    const { of } = entry;
     const steps = [
       { op: "test", path: "/metadata/uid", value: of.uid },
       { op: "add", path: "/status", value: wanted },
@@ -156,6 +163,10 @@ export function createStatusWriter(options: StatusOptions): StatusWriter {
       entry.wanted = status;
       entries.set(of.uid, entry);
       consider(entry);
+    },
+    seen(uid) {
+      const entry = entries.get(uid);
+      if (entry) consider(entry);
     },
     forget,
     pending: () => ready.size + writing,

@@ -44,6 +44,25 @@ describe("publisher", () => {
     assert.equal(written.length, 1);
   });
 
+  it("mends what somebody else writes, once its own was shown", (t) => {
+    const { publisher, written, pass, given } = rig(t);
+    publisher.touch(key);
+    pass(200);
+    const [own] = written;
+    assert.ok(own);
+    const other = { ...own, desired: 77 };
+    const touched = (published: ScaledWorkerStatus) => {
+      given.published = published;
+      publisher.shown(key);
+      publisher.touch(key);
+      pass(200);
+      return written.length;
+    };
+    assert.equal(touched(other), 1, "what the watch shows is older than what was told");
+    assert.equal(touched(own), 1);
+    assert.equal(touched(other), 2);
+  });
+
   it("writes nothing for a status that the API server has already, and nothing while it only begins", (t) => {
     const first = rig(t);
     first.publisher.touch(key);

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { scaledWorkerStatus } from "../../src/api/status.ts";
 import type { Stored } from "../../src/cluster/declared.ts";
 import { meaningOf, refusedWorker, statusOf } from "../../src/cluster/status.ts";
-import { forgetGone } from "../../src/cluster/watches.ts";
+import { forgetShown } from "../../src/cluster/watches.ts";
 import { conditionsOf, workerOf } from "../web/synthetic.ts";
 
 const now = Date.parse("2026-12-24T18:00:00Z");
@@ -12,15 +12,16 @@ const statusAt = (over: Parameters<typeof workerOf>[1] = {}, published?: Paramet
   statusOf(workerOf(at, over), { name: "mails" }, published);
 const of = (status: ReturnType<typeof statusOf>, type: string) => status.conditions?.find((each) => each.type === type);
 
-it("of what has gone, or was made anew, is kept no longer", () => {
-  type Listener = Parameters<Parameters<typeof forgetGone>[0]["onChange"]>[0];
+it("of what has gone, was made anew, or is shown, is kept no longer", () => {
+  type Listener = Parameters<Parameters<typeof forgetShown>[0]["onChange"]>[0];
   const forgotten: string[] = [];
+  const seen: string[] = [];
   let tell: Listener = () => {};
   const onChange = (listener: Listener) => {
     tell = listener;
     return () => {};
   };
-  forgetGone({ onChange }, { forget: (uid) => void forgotten.push(uid) });
+  forgetShown({ onChange }, { forget: (uid) => void forgotten.push(uid), seen: (uid) => void seen.push(uid) });
   const object = (uid: string) => ({ parsed: { uid } }) as Stored<object>;
   tell("shop/mails", object("1"), undefined);
   tell("shop/mails", object("1"), object("1"));
@@ -28,6 +29,7 @@ it("of what has gone, or was made anew, is kept no longer", () => {
   tell("shop/mails", object("2"), object("1"));
   tell("shop/mails", undefined, object("2"));
   assert.deepEqual(forgotten, ["1", "2"]);
+  assert.deepEqual(seen, ["1", "1", "2"]);
 });
 
 describe("status", () => {

@@ -58,7 +58,12 @@ describe("status", () => {
     assert.equal(writer.pending(), 0);
     shown = { resourceVersion: "999999", fingerprint: writer.fingerprint({ replicas: 77 }) };
     writer.write(of, { replicas: 4 });
-    await waitFor("its repair", () => writesIn(rig).length === 2);
+    await waitFor("its repair", () => writesIn(rig).length === 2 && writer.pending() === 0);
+    shown = { resourceVersion: "9999999", fingerprint: writer.fingerprint({ replicas: 4 }) };
+    writer.seen(of.uid); // now the watch keeps it
+    shown = { resourceVersion: "99999999", fingerprint: writer.fingerprint({ replicas: 78 }) };
+    writer.seen(of.uid);
+    assert.equal(writer.pending(), 0);
   });
 
   it("is tried again after a failure, not for ever as it is when the server calls it invalid, never for what is gone", async () => {
