@@ -102,6 +102,7 @@ async function toResult(
       dueSoon: ready.soon + held.soon,
       ...inHand,
       ...(ready.oldestMs >= 0 && { oldestMs: Math.round(ready.oldestMs) }),
+      ...(ready.oldestIsLeast && { oldestIsLeast: true }),
       epoch: lists.epoch,
       sampledAt,
     },

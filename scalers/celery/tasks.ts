@@ -21,14 +21,17 @@ function sortEtas(etas: readonly string[], now: number, lookAhead: number): Time
   return { due, soon, later, oldestMs };
 }
 
-/** What waits in the lists of a trigger's queues. Of a long list it is an estimate from both ends. */
+/**
+ * What waits in the lists of a trigger's queues. Of a long list it is an estimate from both ends. The age is the least that
+ * it can be where some list's next message does not say when it was sent.
+ */
 export function waitingIn(
   lists: readonly ListNumbers[],
   ageOf: (list: number, tag: string) => number,
   now: number,
   lookAhead: number,
 ) {
-  const sum = { waiting: 0, soon: 0, oldestMs: -1 };
+  const sum = { waiting: 0, soon: 0, oldestMs: -1, oldestIsLeast: false };
   for (const [i, [length, seen, etas, tag, enqueuedAt]] of lists.entries()) {
     const { soon, later, oldestMs } = sortEtas(etas, now, lookAhead);
     const scale = seen > 0 ? length / seen : 0;
@@ -37,6 +40,7 @@ export function waitingIn(
     const enqueued = timeOf(enqueuedAt);
     const age = tag === "" ? -1 : enqueued === undefined ? ageOf(i, tag) : Math.max(0, now - enqueued);
     sum.oldestMs = Math.max(sum.oldestMs, oldestMs, age);
+    sum.oldestIsLeast ||= tag !== "" && enqueued === undefined;
   }
   return sum;
 }

@@ -93,6 +93,7 @@ function triggerSnapshot({ worker, loop }: Managed, index: number, observation: 
     ...known("ceiling", reading?.ceiling),
     ...known("ceilingReason", reading?.ceilingReason),
     ...(reading?.oldestMs !== undefined && { oldestAt: wallOf(reading.sampledAt - reading.oldestMs, moment) }),
+    ...known("oldestIsLeast", reading?.oldestIsLeast),
     ...known("waitTargetMs", targetMs),
     ...known("wants", view?.wants),
     ...(sentAt !== undefined && { readAt: wallOf(sentAt, moment) }),

@@ -25,6 +25,8 @@ export type TriggerSnapshot = Readonly<{
   ceilingReason?: string;
   /** Since when the oldest waiting job waits. */
   oldestAt?: string;
+  /** It may wait for longer: the broker does not tell. */
+  oldestIsLeast?: boolean;
   /** How long a job should wait at most, where the goal says: what the page draws as a line. */
   waitTargetMs?: number;
   wants?: number;

@@ -31,6 +31,8 @@ export type Reading = Readonly<{
   reserved?: number;
   /** Age of the oldest waiting job since it became ready, ms; absent when nothing waits or no age is kept. */
   oldestMs?: number;
+  /** {@link oldestMs} is the least that the age can be: the broker keeps none, and so long the job was seen. */
+  oldestIsLeast?: boolean;
   /** The most that may run at once however many workers there are: paused = 0, a global concurrency, a rate limit. */
   ceiling?: number;
   /** Why {@link ceiling} is what it is, for people: "paused", "global concurrency 4", "rate limit". */

@@ -56,7 +56,7 @@ export function observeRates(
     jobs: backlog(reading) + inHand(reading),
     waiting: reading.waiting,
     running: reading.running,
-    ...(reading.oldestMs === undefined ? undefined : { oldestMs: reading.oldestMs }),
+    ...(reading.oldestMs === undefined || reading.oldestIsLeast ? undefined : { oldestMs: reading.oldestMs }),
     ...(reading.enqueued === undefined ? undefined : { enqueued: reading.enqueued }),
     ...(reading.finished === undefined ? undefined : { finished: reading.finished }),
   };
@@ -112,8 +112,10 @@ function flowSince(past: RateMemory, reading: Reading, intervalMs: number): Flow
  * Where the oldest is as old as the oldest before, though jobs were taken, they came all at once: none is new.
  */
 function newByAge(past: RateMemory, reading: Reading): number | undefined {
-  const { waiting = 0, oldestMs, sampledAt } = reading;
-  if (past.waiting < enoughWaiting || waiting === 0 || !past.oldestMs || oldestMs === undefined) return undefined;
+  const { waiting = 0, oldestMs, oldestIsLeast = false, sampledAt } = reading;
+  // What an age is at least says nothing of how fast jobs come.
+  if (past.waiting < enoughWaiting || waiting === 0 || !past.oldestMs || oldestMs === undefined || oldestIsLeast)
+    return undefined;
   const begun = past.at - past.oldestMs;
   const now = sampledAt - oldestMs;
   if (now - begun < sameAgeMs) return Math.max(0, waiting - past.waiting);

@@ -34,7 +34,9 @@ export function readingText(reading: Reading): string {
   if (reading.waiting !== undefined) said.push(waiting === 0 ? "empty" : `${waiting} waiting`);
   if (reading.running) said.push(`${reading.running} running`);
   if (reading.reserved) said.push(`${reading.reserved} fetched ahead`);
-  if (reading.oldestMs !== undefined && reading.oldestMs >= 0.5 && waiting > 0) said.push(`oldest ${span(reading.oldestMs)}`);
+  if (reading.oldestMs !== undefined && reading.oldestMs >= 0.5 && waiting > 0) {
+    said.push(`oldest ${reading.oldestIsLeast ? "at least " : ""}${span(reading.oldestMs)}`);
+  }
   if (reading.ceiling === 0) said.push(reading.ceilingReason ?? "none may run");
   return said.length === 0 ? "nothing counted" : said.join(", ");
 }

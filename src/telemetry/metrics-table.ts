@@ -58,7 +58,7 @@ export const metricTable = {
   reserved: ofTrigger("queue_reserved", "Jobs fetched ahead by a worker and not begun."),
   oldest: ofTrigger(
     "queue_oldest_job_timestamp_seconds",
-    "Since when the oldest waiting job waits, seconds since 1970; no series while nothing waits or no age is kept.",
+    "Since when the oldest waiting job waits (of Celery on Redis, at the latest), seconds since 1970; no series while nothing waits or no age is kept.",
     "min",
   ),
   waitTarget: ofTrigger(

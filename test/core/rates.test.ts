@@ -176,4 +176,16 @@ describe("rates measured online", () => {
       }),
     );
   });
+
+  test("an age that is only the least that it can be measures no rate", () => {
+    const told = (more: Partial<Reading>) => {
+      let memory: RateMemory | undefined;
+      for (let n = 1; n <= 10; n++) {
+        memory = observeRates(memory, { waiting: 40 + n, running: 1, oldestMs: 500, ...more, sampledAt: n * 1000 }, {}, 1000);
+      }
+      return estimateRates(memory, {}, 30_000).arrivals;
+    };
+    assert.equal(told({}), "measured from the oldest job's age");
+    assert.equal(told({ oldestIsLeast: true }), "assumed");
+  });
 });

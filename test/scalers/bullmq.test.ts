@@ -15,9 +15,9 @@ testScaler({
 });
 
 async function openWorld(): Promise<ScalerWorld> {
-  const redis = await startRedis();
+  const redis = await startRedis({ args: ["--requirepass", "pw"] });
   const dial = async () => {
-    const client = createClient({ url: redis.url }).on("error", () => {});
+    const client = createClient({ url: redis.url, password: "pw" }).on("error", () => {});
     client.setMaxListeners(0); // one set per Queue
     await client.connect();
     return client;
@@ -31,7 +31,8 @@ async function openWorld(): Promise<ScalerWorld> {
   const add = (name: string, jobs: number, opts: JobsOptions = {}) =>
     on(name, (queue) => queue.addBulk(Array.from({ length: jobs }, () => ({ name: "job", data: {}, opts }))));
   return {
-    settings: redisBroker.settings.parse({ url: redis.url }),
+    settings: { url: redis.url, password: "pw" },
+    wrongSettings: { url: redis.url, password: "wrong" },
     absent: "empty",
     query: (queue) => ({ queue }),
     put: (queue, jobs) => add(queue, jobs),

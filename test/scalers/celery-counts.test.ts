@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { celery } from "../../scalers/celery.ts";
 import type { Reading } from "../../src/core/contract.ts";
+import { readingText } from "../../src/core/words.ts";
 import { busy, type CeleryLab, names, openCeleryLab, skip } from "../support/workers/celery.ts";
 import { kill, until } from "../support/workers/start.ts";
 
@@ -45,8 +46,9 @@ describe("what waits for Celery", { skip, concurrency: false }, () => {
   test("a task whose ETA has passed waits since then", async () => {
     const began = performance.now();
     await lab.produce([{ countdown: 1 }]);
-    const { oldestMs } = await lab.reading("it is due", ({ waiting }) => waiting === 1);
+    const { oldestMs, oldestIsLeast } = await lab.reading("it is due", ({ waiting }) => waiting === 1);
     assert.ok(oldestMs !== undefined && oldestMs <= performance.now() - began - 1000, String(oldestMs));
+    assert.equal(oldestIsLeast, undefined, "its ETA tells");
   });
 
   test("of a list longer than the sample the share that is asleep is estimated", async () => {
@@ -72,12 +74,15 @@ describe("what waits for Celery", { skip, concurrency: false }, () => {
 
   test("the age is what the producer's header says, and else how long the head has been seen", async () => {
     await lab.produce([{ headers: { enqueued_at: Date.now() / 1000 - 90 } }]);
-    const told = (await lab.read()).oldestMs ?? 0;
+    const { oldestMs: told = 0, oldestIsLeast } = await lab.read();
     assert.ok(told >= 90_000 && told < 150_000, String(told));
+    assert.equal(oldestIsLeast, undefined);
     await lab.reset();
     await lab.produce([{}]);
     assert.equal((await lab.read()).oldestMs, 0);
-    await lab.reading("time passes", ({ oldestMs }) => (oldestMs ?? 0) >= 100);
+    const seen = await lab.reading("time passes", ({ oldestMs }) => (oldestMs ?? 0) >= 100);
+    assert.equal(seen.oldestIsLeast, true);
+    assert.match(readingText(seen), /^1 waiting, oldest at least \d+ ms$/);
   });
 
   test("a key prefix leads to other lists, other channels and other workers", async () => {

@@ -25,9 +25,9 @@ function task(routingKey: string, eta: string | null, priority: number): string 
 }
 
 async function openWorld(): Promise<ScalerWorld> {
-  const redis = await startRedis();
+  const redis = await startRedis({ args: ["--requirepass", "pw"] });
   const dial = async () => {
-    const client = createClient({ url: redis.url }).on("error", () => {});
+    const client = createClient({ url: redis.url, password: "pw" }).on("error", () => {});
     await client.connect();
     return client;
   };
@@ -40,7 +40,8 @@ async function openWorld(): Promise<ScalerWorld> {
     );
   };
   return {
-    settings: redisBroker.settings.parse({ url: redis.url }),
+    settings: { url: redis.url, password: "pw" },
+    wrongSettings: { url: redis.url, password: "wrong" },
     absent: "empty",
     query: (queue) => ({ queues: [queue] }),
     put: (queue, jobs) => push(queue, jobs),
