@@ -44,12 +44,9 @@ export function removeOrphans({ kube, namespaces, workers, mayWrite, failed }: O
   const consider = async (object: KubeObject, there: ReadonlySet<string>) => {
     const { namespace = "", name, uid } = object.metadata;
     const { owner, state, leaving } = slimJob(object);
-    if (owner === undefined || leaving || !mayWrite() || there.has(owner)) return;
-    if (state === "open") {
-      left += 1;
-      return;
-    }
-    await removeJob(kube, { namespace, name, uid });
+    if (owner === undefined || !mayWrite() || there.has(owner)) return;
+    if (state === "open") left += 1;
+    else if (!leaving) await removeJob(kube, { namespace, name, uid });
   };
 
   const known = () =>

@@ -14,6 +14,7 @@ export type JobObject = Readonly<{
   state: "open" | "succeeded" | "failed";
   /** Its pod has been ready: it has taken its work. */
   begun: boolean;
+  /** Being deleted, or its end is decided and its pod has not gone yet. */
   leaving: boolean;
   /** ms since 1970. */
   createdAt: number;
@@ -48,9 +49,9 @@ export function slimJob(object: object): JobObject {
   const { metadata, status = {} } = object as Job;
   const held = (...types: readonly string[]) =>
     status.conditions?.find(({ type, status }) => types.includes(type) && status === "True");
-  const failed = held("Failed", "FailureTarget");
-  const succeeded = held("Complete", "SuccessCriteriaMet");
-  const end = failed ?? succeeded;
+  const failed = held("Failed");
+  const end = failed ?? held("Complete");
+  const ending = end === undefined && held("FailureTarget", "SuccessCriteriaMet") !== undefined;
   const worker = metadata.labels?.[workerLabel];
   const owner = worker === undefined ? undefined : ownerKey(metadata.namespace ?? "", worker);
   const template = metadata.labels?.[templateLabel];
@@ -60,9 +61,9 @@ export function slimJob(object: object): JobObject {
     resourceVersion: metadata.resourceVersion,
     ...(owner !== undefined && { owner }),
     ...(template !== undefined && { template }),
-    state: failed ? "failed" : succeeded ? "succeeded" : "open",
+    state: failed ? "failed" : end ? "succeeded" : "open",
     begun: (status.ready ?? 0) > 0 || (status.failed ?? 0) > 0 || (status.succeeded ?? 0) > 0,
-    leaving: metadata.deletionTimestamp !== undefined,
+    leaving: ending || metadata.deletionTimestamp !== undefined,
     createdAt: Date.parse(metadata.creationTimestamp ?? "") || 0,
     ...(end && { endedAt: Date.parse(status.completionTime ?? end.lastTransitionTime ?? "") || 0 }),
     ...(failed && { failure: brief([failed.reason, failed.message].filter(Boolean).join(": ")) }),

@@ -75,6 +75,19 @@ test("a Job is open until it has succeeded or failed for good", () => {
   assert.deepEqual([failed.state, failed.failure], ["failed", "BackoffLimitExceeded: Job has reached it"]);
 });
 
+test("a Job whose end is decided is leaving until its pod has gone, which may have work in hand", () => {
+  const of = (...types: readonly string[]) => {
+    const conditions = types.map((type) => ({ type, status: "True" }));
+    const { state, leaving } = slimJob({ metadata: { name: "a", uid: "a", resourceVersion: "1" }, status: { conditions } });
+    return [state, leaving];
+  };
+  assert.deepEqual(of(), ["open", false]);
+  assert.deepEqual(of("FailureTarget"), ["open", true]);
+  assert.deepEqual(of("FailureTarget", "Failed"), ["failed", false]);
+  assert.deepEqual(of("SuccessCriteriaMet"), ["open", true]);
+  assert.deepEqual(of("SuccessCriteriaMet", "Complete"), ["succeeded", false]);
+});
+
 describe("failures in a row", () => {
   const ended = (uid: string, state: "failed" | "succeeded", endedAt: number): JobObject => ({
     ...{ uid, name: uid, resourceVersion: "1", begun: true, leaving: false, createdAt: 0, failure: "it" },

@@ -106,6 +106,7 @@ describe("Jobs as a target", { skip: await noControlPlane() }, () => {
     await rig.phase("mails-1-1", "Succeeded");
     await rig.existing(1);
     await waitFor("it to be told", () => told > 0, waitMs);
+    await waitFor("its end to be told too", () => target.pool()?.leaving === 0, waitMs);
     assert.deepEqual(await target.apply(change(1, 2), never), { size: 2 });
     assert.deepEqual(await rig.names(), ["mails-1-1", "mails-1-2", "mails-2-1"]);
   });
