@@ -8,6 +8,7 @@ import type { RabbitReader } from "./rabbitmq-client.ts";
 import { openLink, type RabbitLink } from "./rabbitmq-link.ts";
 import { type Management, openManagement } from "./rabbitmq-management.ts";
 import { rabbitProblem } from "./rabbitmq-problem.ts";
+import { at, count, rowsOf } from "./rabbitmq-rows.ts";
 import {
   addressOf,
   parseUrl,
@@ -41,22 +42,29 @@ export const rabbitBroker: Broker<RabbitReader, RabbitSettings> = {
   },
 };
 
-/** Whether the virtual host exists, AMQP's refusal does not say, but the management API does. */
+/** Whether the virtual host exists, or is full, AMQP's refusal does not say, but the management API does. */
 async function explain(error: unknown, settings: RabbitSettings, address: RabbitAddress): Promise<never> {
   const node = address.nodes[0];
   if (!node || !(error instanceof BrokerError) || !error.message.includes("virtual host")) throw error;
   const management = await openManagement(settings, address, node);
   if (!management) throw error;
-  try {
-    await management.get(`vhosts/${encodeURIComponent(address.vhost)}`);
-  } catch (cause) {
-    if (cause instanceof BrokerError && cause.problem.kind === "missing") {
-      throw new BrokerError({ kind: "missing", message: `there is no virtual host '${address.vhost}'` }, { cause: error });
-    }
-  } finally {
-    management.destroy();
-  }
-  throw error;
+  const problem = await whyShut(management, address.vhost).catch(() => undefined);
+  management.destroy();
+  throw problem ? new BrokerError(problem, { cause: error }) : error;
+}
+
+/** The API tells of a virtual host itself to administrators only; of its limits, and so whether there is one, to all who may look. */
+async function whyShut(management: Management, vhost: string): Promise<Problem | undefined> {
+  const path = encodeURIComponent(vhost);
+  const limits = await management.get(`vhost-limits/${path}`).catch((error: unknown) => {
+    if (error instanceof BrokerError && error.problem.kind === "missing") return undefined;
+    throw error;
+  });
+  if (limits === undefined) return { kind: "missing", message: `there is no virtual host '${vhost}'` };
+  const most = count(at(rowsOf(limits)[0], "value", "max-connections"));
+  if (most === undefined) return undefined;
+  const there = rowsOf(await management.get(`vhosts/${path}/connections?columns=name`)).length;
+  return there < most ? undefined : { kind: "limit", message: `virtual host '${vhost}' is full: it takes ${most} connections` };
 }
 
 type Reader = RabbitReader & Readonly<{ destroy(): void }>;

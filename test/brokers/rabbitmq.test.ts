@@ -68,11 +68,19 @@ describe("a connection to RabbitMQ", { skip }, () => {
     assert.equal((await lab.problem({ pattern: "mails" })).kind, "auth");
   });
 
-  it("says which virtual host there is not, or is not for this user", async () => {
-    const missing = await refusal(settingsFor(server, { vhost: "none" }));
-    assert.deepEqual(missing, { kind: "missing", message: "there is no virtual host 'none'" });
+  it("says which virtual host there is not, is full, or is not for this user", async () => {
+    const login = { username: "worktide", password: canary };
+    for (const who of [{}, login]) {
+      const missing = await refusal(settingsFor(server, { vhost: "none", ...who }));
+      assert.deepEqual(missing, { kind: "missing", message: "there is no virtual host 'none'" });
+    }
+    await server.api("PUT", "vhosts/full");
+    await server.api("PUT", "permissions/full/worktide", { configure: "^$", write: "^$", read: "^$" });
+    await server.api("PUT", "vhost-limits/full/max-connections", { value: 0 });
+    const full = await refusal(settingsFor(server, { vhost: "full", ...login }));
+    assert.deepEqual(full, { kind: "limit", message: "virtual host 'full' is full: it takes 0 connections" });
     await server.api("PUT", "vhosts/shut");
-    const shut = await refusal(settingsFor(server, { vhost: "shut", username: "worktide", password: canary }));
+    const shut = await refusal(settingsFor(server, { vhost: "shut", ...login }));
     assert.equal(shut.kind, "auth");
     assert.match(shut.message, /virtual host 'shut'/);
     assert.equal((await refusal(settingsFor(server, { vhost: "none", management: { enabled: false } }))).kind, "auth");

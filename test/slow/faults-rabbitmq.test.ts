@@ -3,48 +3,53 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { monotonicMs } from "../../src/brokers/clock.ts";
 import type { Reading } from "../../src/core/contract.ts";
-import { networkFaults } from "../faults/support/elsewhere.ts";
+import { answerFaults, mute, networkFaults } from "../faults/support/elsewhere.ts";
 import { queue, throughRabbit } from "../faults/support/rabbitmq.ts";
-import { skipWithoutRabbit, startRabbit } from "../support/rabbitmq.ts";
+import { skipWithoutRabbit, startRabbit, type TestRabbit } from "../support/rabbitmq.ts";
 import { openLab } from "../support/rabbitmq-lab.ts";
 import { rabbitClient } from "../support/rabbitmq-producer.ts";
+import { waitFor } from "../support/wait.ts";
 
 const skip = await skipWithoutRabbit();
 
-test("RabbitMQ is refused, and short of memory; a queue is deleted and declared again: held (rows 1, 31, 50, 51)", { skip }, () =>
-  throughRabbit((server, { client, fill }) => [
-    ...networkFaults.slice(0, 1),
-    {
-      name: "memory alarm",
-      sees: undefined,
-      begin: () => server.ctl("set_vm_memory_high_watermark", "0.00001"),
-      end: () => server.ctl("set_vm_memory_high_watermark", "0.4"),
-    },
-    {
-      name: "deleted",
-      sees: "missing",
-      outage: false,
-      async begin() {
-        const channel = await client().model.createChannel();
-        await channel.deleteQueue(queue);
-        await channel.close();
+test(
+  "RabbitMQ is refused, and short of memory; it has lost its data; a queue is deleted and declared again: held (rows 1, 6, 31, 50, 51)",
+  { skip },
+  () =>
+    throughRabbit((server, { client, fill, again }) => [
+      ...networkFaults.slice(0, 1),
+      {
+        name: "memory alarm",
+        sees: undefined,
+        begin: () => server.ctl("set_vm_memory_high_watermark", "0.00001"),
+        end: () => server.ctl("set_vm_memory_high_watermark", "0.4"),
       },
-      end: fill,
-    },
-  ]),
+      {
+        name: "without its data",
+        sees: "missing",
+        async begin() {
+          await server.restart({ wipe: true });
+          await again();
+        },
+        end: fill,
+      },
+      {
+        name: "deleted",
+        sees: "missing",
+        outage: false,
+        async begin() {
+          const channel = await client().model.createChannel();
+          await channel.deleteQueue(queue);
+          await channel.close();
+        },
+        end: fill,
+      },
+    ]),
 );
 test("RabbitMQ is silent, mute, stopped, killed and back without statistics: held (rows 4, 5, 7, 40)", { skip }, () =>
   throughRabbit((server, { again }) => [
     ...networkFaults.slice(1),
-    {
-      name: "mute",
-      sees: "timeout",
-      async begin({ proxy }) {
-        await proxy.set({ kind: "mute" });
-        proxy.cut();
-      },
-      end: ({ proxy }) => proxy.set({ kind: "pass" }),
-    },
+    mute,
     { name: "SIGSTOP", sees: "timeout", begin: server.stopProcess, end: server.contProcess },
     {
       name: "kill -9",
@@ -57,6 +62,61 @@ test("RabbitMQ is silent, mute, stopped, killed and back without statistics: hel
     },
   ]),
 );
+
+// Of a quorum queue AMQP is asked at every reading.
+test("RabbitMQ answers too late, in part, or nonsense: held (rows 41, 42)", { skip }, () =>
+  throughRabbit(
+    () => [
+      ...answerFaults,
+      {
+        name: "garbled",
+        sees: "invalid",
+        begin: ({ proxy }) => proxy.set({ kind: "edit", edit: (piece) => piece.map((byte) => byte ^ 0xff) as Buffer }),
+        end: ({ proxy }) => proxy.set({ kind: "pass" }),
+      },
+    ],
+    { type: "quorum" },
+  ),
+);
+
+test("RabbitMQ has no room for our connection, and another password for its user: held (rows 15, 16, 81)", {
+  skip,
+}, () => {
+  const login = { username: "reader", password: "c4n4ry-of-rabbitmq" };
+  const endOurs = (server: TestRabbit) =>
+    waitFor("our connection to be listed", async () => {
+      const all = (await server.api("GET", "connections?columns=name,user")) as readonly { name: string; user: string }[];
+      const ours = all.filter(({ user }) => user === login.username);
+      for (const { name } of ours) await server.api("DELETE", `connections/${encodeURIComponent(name)}`).catch(() => {});
+      return ours.length > 0;
+    });
+  const setPassword = (server: TestRabbit, password: string) =>
+    server.api("PUT", `users/${login.username}`, { password, tags: "monitoring" });
+  const limit = "vhost-limits/%2F/max-connections";
+  return throughRabbit(
+    (server) => [
+      {
+        name: "no room",
+        sees: "limit",
+        async begin() {
+          await server.api("PUT", limit, { value: 0 });
+          await endOurs(server);
+        },
+        end: () => server.api("DELETE", limit),
+      },
+      {
+        name: "another password",
+        sees: "auth",
+        async begin() {
+          await setPassword(server, "another");
+          await endOurs(server);
+        },
+        end: () => setPassword(server, login.password),
+      },
+    ],
+    { login },
+  );
+});
 
 test("RabbitMQ takes a job that lasts too long from its worker: it is nobody's, then waits, and is never lost sight of (row 20)", {
   skip,
