@@ -1,5 +1,6 @@
 import { once } from "node:events";
-import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
@@ -43,7 +44,7 @@ export async function startScriptedApi(plane: Pick<Access, "url" | "ca">): Promi
   let lines: (line: string, request: ApiRequest) => readonly string[] = (line) => [line];
   let heard: (request: ApiRequest, text: string) => void = () => {};
 
-  const serve = async (from: Http2ServerRequest, response: Http2ServerResponse, signal: AbortSignal) => {
+  const serve = async (from: IncomingMessage, response: ServerResponse, signal: AbortSignal) => {
     const asked = await read(from);
     const fault = judge(asked);
     if (fault && "status" in fault) return refuse(response, fault);
@@ -53,7 +54,7 @@ export async function startScriptedApi(plane: Pick<Access, "url" | "ca">): Promi
     if (asked.query.get("watch") === "true" && got.statusCode === 200) return stream(asked, got, response, signal);
     const text = await got.body.text();
     if (fault && "doneThen" in fault) {
-      if (fault.doneThen === "lost") return void (from.stream?.session ?? from.socket).destroy();
+      if (fault.doneThen === "lost") return void from.socket.destroy();
       return refuse(response, { status: fault.doneThen });
     }
     if (from.method === "GET" && got.statusCode === 200) heard(asked, text);
@@ -61,28 +62,29 @@ export async function startScriptedApi(plane: Pick<Access, "url" | "ca">): Promi
   };
 
   /** No faster than it is read: what piles up here piles up without bound. */
-  const stream = async (asked: ApiRequest, got: Dispatcher.ResponseData, response: Http2ServerResponse, signal: AbortSignal) => {
+  const stream = async (asked: ApiRequest, got: Dispatcher.ResponseData, response: ServerResponse, signal: AbortSignal) => {
     response.writeHead(200, { "content-type": "application/json" });
-    (response as unknown as { flushHeaders(): void }).flushHeaders(); // node:http2 has it too; its types do not
+    response.flushHeaders();
     for await (const line of createInterface({ input: got.body })) {
       for (const one of lines(line, asked)) if (!response.write(`${one}\n`)) await once(response, "drain", { signal });
     }
     response.end();
   };
 
-  const server = createSecureServer({ key: privateKey, cert: certificate, allowHTTP1: true }, (from, response) => {
-    // What nobody waits for any more ends at once, also while it is delayed; and only that: others share its session.
+  // HTTP/1.1: a stream of HTTP/2 that its client gives up in the midst of an answer can send Node's server into a loop in native code,
+  // which takes all memory that there is (Http2Session::SendPendingData, seen with 24.21).
+  const server = createServer({ key: privateKey, cert: certificate }, (from, response) => {
+    // What nobody waits for any more ends at once, also while it is delayed.
     const closed = new AbortController();
     response.on("close", () => closed.abort());
     serve(from, response, closed.signal).catch(() => {
-      if (!closed.signal.aborted) (from.stream?.session ?? from.socket).destroy();
+      if (!closed.signal.aborted) from.socket.destroy();
     });
   });
   server.on("connection", (socket: Socket) => {
     sockets.add(socket.on("close", () => sockets.delete(socket)).on("error", () => {}));
   });
   server.on("tlsClientError", () => {});
-  server.on("session", (session) => session.on("error", () => {}));
   await once(server.listen(0, "127.0.0.1"), "listening");
   return {
     port: (server.address() as AddressInfo).port,
@@ -104,19 +106,14 @@ export async function startScriptedApi(plane: Pick<Access, "url" | "ca">): Promi
   };
 }
 
-async function read(from: Http2ServerRequest): Promise<ApiRequest> {
+async function read(from: IncomingMessage): Promise<ApiRequest> {
   const pieces: Buffer[] = [];
   for await (const piece of from) pieces.push(piece as Buffer);
-  const { pathname, searchParams } = new URL(from.url, "https://localhost");
-  return { method: from.method, path: pathname, query: searchParams, body: Buffer.concat(pieces).toString() };
+  const { pathname, searchParams } = new URL(from.url ?? "/", "https://localhost");
+  return { method: from.method ?? "GET", path: pathname, query: searchParams, body: Buffer.concat(pieces).toString() };
 }
 
-function forward(
-  { url, dispatcher }: Forward,
-  { url: path, headers }: Http2ServerRequest,
-  asked: ApiRequest,
-  signal: AbortSignal,
-) {
+function forward({ url, dispatcher }: Forward, { url: path, headers }: IncomingMessage, asked: ApiRequest, signal: AbortSignal) {
   const passed = Object.entries(headers).filter(([name]) => !name.startsWith(":") && !hopByHop.has(name));
   return request(`${url}${path}`, {
     ...{ dispatcher, signal },
@@ -128,13 +125,13 @@ function forward(
 
 const hopByHop = new Set(["host", "connection", "content-length", "transfer-encoding", "keep-alive", "te", "upgrade"]);
 
-function answer(response: Http2ServerResponse, status: number, text: string, headers: Readonly<Record<string, string>> = {}) {
+function answer(response: ServerResponse, status: number, text: string, headers: Readonly<Record<string, string>> = {}) {
   if (response.writableEnded) return;
   response.writeHead(status, { "content-type": "application/json", ...headers });
   response.end(text);
 }
 
-function refuse(response: Http2ServerResponse, { status, headers, reason }: Extract<ApiFault, { status: number }>): void {
+function refuse(response: ServerResponse, { status, headers, reason }: Extract<ApiFault, { status: number }>): void {
   const body = { kind: "Status", apiVersion: "v1", status: "Failure", reason, message: `scripted ${status}`, code: status };
   answer(response, status, JSON.stringify(body), headers);
 }
