@@ -1,14 +1,19 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { dialFaults } from "../faults/support/dial-faults.ts";
 import { heldThroughAll, networkFaults } from "../faults/support/elsewhere.ts";
 import { listening } from "../support/listening.ts";
 
 type Answer = (response: ServerResponse) => void;
 
-test("a page is refused, silent, a proxy's own, cut off, slow or without its number: held (rows 1, 4, 16, 41, 42, 54)", async () => {
+test("a page is refused, silent, without a name, a proxy's own, cut off, slow, old, gone or without its number: held (rows 1, 4, 16, 30, 31, 40, 41, 42, 53, 54)", async () => {
   let waiting = 3;
-  const good: Answer = (response) => response.end(JSON.stringify({ waiting }));
+  const told =
+    (ageMs: number): Answer =>
+    (response) =>
+      response.end(JSON.stringify({ waiting, at: new Date(Date.now() - ageMs).toISOString() }));
+  const good = told(0);
   let answer = good;
   const server = await listening(createServer((_, response) => answer(response)));
   const odd = (name: string, sees: "unreachable" | "invalid" | "timeout" | "auth" | "missing", bad: Answer) => ({
@@ -25,9 +30,10 @@ test("a page is refused, silent, a proxy's own, cut off, slow or without its num
         spec: (port) => ({ http: { url: `http://127.0.0.1:${port}`, tokenFrom: { env: "WORKTIDE_TEST_PASSWORD" } } }),
         waiting: () => waiting,
       },
-      trigger: { http: { path: "/jobs", waiting: "$.waiting" } },
+      trigger: { http: { path: "/jobs", waiting: "$.waiting", takenAt: "$.at" } },
       faults: [
         ...networkFaults,
+        ...dialFaults,
         odd("bad gateway", "unreachable", (response) => response.writeHead(502).end("<html>")),
         odd("login page", "invalid", (response) => response.writeHead(200).end("<html>")),
         odd("revoked", "auth", (response) => response.writeHead(403).end('{"waiting":0}')),
@@ -35,8 +41,10 @@ test("a page is refused, silent, a proxy's own, cut off, slow or without its num
           response.writeHead(200, { "content-length": "100" }).write('{"waiting":0}', () => response.destroy());
         }),
         odd("slow", "timeout", (response) => void response.write('{"wait')),
-        odd("nothing there", "missing", (response) => response.end("{}")),
-        odd("no count", "invalid", (response) => response.end('{"waiting":-4}')),
+        odd("not found", "missing", (response) => response.writeHead(404).end('{"waiting":0}')),
+        odd("nothing there", "missing", (response) => response.end(`{"at":${Date.now()}}`)),
+        odd("no count", "invalid", (response) => response.end(`{"waiting":-4,"at":${Date.now()}}`)),
+        odd("an hour old", "missing", told(3_600_000)),
       ],
       shorten: async () => (waiting = 1),
     });

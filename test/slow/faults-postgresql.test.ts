@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { dialFaults } from "../faults/support/dial-faults.ts";
+import { heldThroughAll } from "../faults/support/elsewhere.ts";
 import { pool } from "../faults/support/pools.ts";
 import { calm, heldDuring } from "../faults/support/scenario.ts";
 import { type Stage, setStage } from "../faults/support/stage.ts";
@@ -155,4 +159,41 @@ suite("PostgreSQL goes wrong while workers have jobs in hand", { concurrency: 3,
       await pause(longMs);
       await database.sql("ALTER USER watcher CONNECTION LIMIT -1");
     }));
+
+  test("mute, cut off, without a name, without its table or a number of it: held (rows 30, 31, 40, 41, 54)", async () => {
+    await using database = await startPostgres();
+    await using undo = new AsyncDisposableStack();
+    const folder = await mkdtemp(join(tmpdir(), "worktide-password-"));
+    undo.defer(() => rm(folder, { recursive: true }));
+    const passwordPath = join(folder, "password");
+    await writeFile(passwordPath, database.password, { mode: 0o600 });
+    await database.sql("CREATE TABLE backlog (id int)", "INSERT INTO backlog VALUES (1), (2), (3)");
+    await database.sql("CREATE TABLE sign (factor int)", "INSERT INTO sign VALUES (1)");
+    let waiting = 3;
+    const odd = (name: string, sees: "missing" | "invalid", begin: string, end: string) => ({
+      ...{ name, sees, outage: false },
+      begin: () => database.sql(begin),
+      end: () => database.sql(end),
+    });
+    await heldThroughAll({
+      source: {
+        port: () => database.port,
+        spec: (port) => ({
+          postgresql: { url: `postgresql://worktide@127.0.0.1:${port}/shop`, passwordFrom: { file: passwordPath } },
+        }),
+        waiting: () => waiting,
+      },
+      trigger: { postgresql: { query: "SELECT count(*) * (SELECT factor FROM sign) FROM backlog" } },
+      faults: [
+        ...dialFaults,
+        odd("no table", "missing", "ALTER TABLE backlog RENAME TO elsewhere", "ALTER TABLE elsewhere RENAME TO backlog"),
+        odd("less than nothing", "invalid", "UPDATE sign SET factor = -1", "UPDATE sign SET factor = 1"),
+        odd("NULL", "invalid", "UPDATE sign SET factor = NULL", "UPDATE sign SET factor = 1"),
+      ],
+      async shorten() {
+        waiting = 1;
+        await database.sql("DELETE FROM backlog WHERE id > 1");
+      },
+    });
+  });
 });
