@@ -29,6 +29,6 @@ function toResult(client: PodReader, { selector, count, podsPerReplica }: Query)
   const pods = count === "Ready" ? counted.ready : counted.pods;
   const said = `${pods} ${count === "Ready" ? "ready " : ""}${pods === 1 ? "pod" : "pods"}, ${podsPerReplica} for each`;
   // Quotients of doubles carry dust: 3.0000000000000004 replicas are 3.
-  const wants = Math.ceil(pods / podsPerReplica - 1e-9);
+  const wants = Math.max(0, Math.ceil(pods / podsPerReplica - 1e-9));
   return { reading: { wants, wantsReason: said, sampledAt: counted.sampledAt } };
 }

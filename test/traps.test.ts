@@ -16,6 +16,10 @@ const workers = "scalers/bullmq-workers";
 const plain = "scalers/redis";
 const numbers = "brokers/pubsub-numbers";
 const pubsub = "brokers/pubsub";
+const tasks = "scalers/airflow";
+const columns = "scalers/sql-readings";
+const scraped = "scalers/prometheus-traps";
+const page = "scalers/http-traps";
 const both = "conformance/scaler";
 
 /** What a naive scaler takes for what it is not, queue by queue, and the test that it would fail. */
@@ -120,6 +124,64 @@ const traps: Readonly<Record<string, Readonly<Record<string, Where>>>> = {
     ],
     "a crash leaves probes behind": [pubsub, "have what a crash left behind removed"],
     "Google deletes what nobody listens to": [pubsub, "are looked at for settings"],
+  },
+  Airflow: {
+    "one count for all queues grows every pool for all": [tasks, "count for the queues of the pool only"],
+    "CeleryKubernetesExecutor tells its tasks by their queue alone": [tasks, "CeleryKubernetesExecutor runs a queue of its own"],
+    "an executor is a class, a path, an alias or nobody": [tasks, "belong to an executor by class, path or alias"],
+    "before 2.10 there is no column for it": [tasks, "airflow, of 2.9 on MariaDB"],
+    "scheduled and deferred tasks need no worker": [tasks, "count where they are queued or occupy a slot, and nowhere else"],
+    "running and queued are spread: any pod may be at work": [
+      tasks,
+      "name who is busy; the others are idle only once none waits",
+    ],
+    "a task that runs has no host yet": [tasks, "that run nowhere yet are claimed by nobody"],
+    "triggers of a triggerer that died wait": [tasks, "have triggers while they are deferred"],
+    "MySQL shows times in the zone of whoever asks": [tasks, "whatever the server's own zone is"],
+    "both triggers see one task": ["core/busy", "counts once what two triggers see"],
+    "no burst and no long task may be lost": ["slow/airflow", "keeps the one with the long task alone, and ends with none"],
+  },
+  SQL: {
+    "no row, NULL and text are no zero": [columns, "is unknown where it is no number: never zero"],
+    "GROUP BY has no row for an empty queue": [columns, "one that is missing is unknown, or empty where the trigger says so"],
+    "a word in the query is no column": [columns, "words in the query's text are no proof that nobody is busy"],
+    "numbers come as text": [columns, "as a number or as the text of a large or exact one"],
+    "ages may be from the future": [columns, "has an age only while something waits, and none from the future"],
+    "a standby is behind": ["brokers/postgresql", "is not read while it is a standby"],
+    "a transaction sees nothing new": ["brokers/mysql", "never passes old rows off as new ones"],
+    "a query may write": ["brokers/postgresql", "lets no query write, whatever it tries"],
+    "a slow query holds up all": ["brokers/postgresql", "ends a query that takes too long, and the quick ones get their answers"],
+    "a frozen backend is never given up": ["slow/faults-postgresql", "one backend is frozen"],
+    "the login of another address lies in the environment": ["brokers/postgresql", "takes none from its surroundings"],
+  },
+  Prometheus: {
+    "an empty result is not zero": [scraped, "that is none is not known: no series"],
+    "nor is vector(0) for want of a series": [scraped, "that the query makes up where no series stands behind it"],
+    "a number has the time of its question": [scraped, "is as old as the oldest sample that it is made from"],
+    "a part of the sources is a part of the sum": ["brokers/web", "of many parts is not known where one of them does not answer"],
+    "an exporter may be gone": [scraped, "ends with its exporter, and is back with it"],
+  },
+  HTTP: {
+    "a login page is no number": [page, "is a login page"],
+    "a redirect would carry the login elsewhere": [page, "that sends us elsewhere is not followed"],
+    "so would dots in a path": [page, "is looked for below the connection's address only"],
+    "caches answer with what was": [page, "that a cache has kept is as old as that"],
+    "the service's clock is not ours": [page, "says itself when its numbers were taken, by its own clock"],
+    "a page that is cut off looks whole": [page, "in Prometheus' text format is read whole or not at all"],
+  },
+  "scalers in other processes": {
+    "active is at least one, inactive none": ["brokers/external", "active counts as one job at least, inactive as none"],
+    "UNAVAILABLE is not zero": ["brokers/external", "that refuses or cannot tells nothing"],
+    "a half-open connection is taken by the next client": [
+      "brokers/external",
+      "lost connections are not those of the next session",
+    ],
+    "a stream that breaks is silent": ["brokers/external", "whose stream breaks is listened to again"],
+    "a trigger may name another place for the credential": ["brokers/external", "a trigger turns no credential elsewhere"],
+  },
+  schedules: {
+    "times are skipped, or come twice": ["scalers/cron", "what starts in the gap starts at its end"],
+    "several controllers act several times": ["faults/schedules", "of two controllers the leader alone acts, once"],
   },
   all: {
     "an error is no zero": [both, "fails while the service is down"],

@@ -236,6 +236,18 @@ test("a schedule is looked at when its window opens, and not only at its interva
   assert.deepEqual(seen, [0, 3]);
 });
 
+test("a thousand schedules are answered at once, each in its place, and none of them once it was aborted", async () => {
+  const clock = createWallClock(() => Date.parse("2026-11-20T12:00+01:00"));
+  const queries = Array.from({ length: 1000 }, (_, i) => cron.query.parse({ ...office, replicas: i }));
+  const results = await cron.read(clock, queries, soon());
+  assert.deepEqual(
+    results.map((result) => "reading" in result && result.reading.wants),
+    queries.map((_, i) => i),
+  );
+  assert.deepEqual(await cron.read(clock, [], soon()), []);
+  await assert.rejects(cron.read(clock, queries, AbortSignal.abort()));
+});
+
 test("a clock that was set is followed at the next reading", async () => {
   let now = Date.parse("2026-11-20T12:00+01:00");
   const clock = createWallClock(() => now);

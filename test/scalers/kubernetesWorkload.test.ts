@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { describe, it, test } from "node:test";
 import { kubernetesWorkload } from "../../scalers/kubernetesWorkload.ts";
 import { findingText } from "../../src/api/finding.ts";
 import { parseDocuments } from "../../src/api/parse.ts";
@@ -116,6 +116,24 @@ describe("pods by a label selector", { skip }, () => {
     assert.equal(blind.seen().reading, undefined);
     assert.equal(blind.seen().failure?.problem.message, `the pods of ${room.name} may not be listed`);
   });
+});
+
+test("a thousand selectors are answered at once, each in its place and as old as what is watched, and none once it was aborted", async () => {
+  const count = ({ matchLabels = {} }: { matchLabels?: Record<string, string> }) =>
+    matchLabels["app"] === "7"
+      ? { kind: "auth", message: "not these" }
+      : { pods: Number(matchLabels["app"]), ready: 0, sampledAt: 5 };
+  const client = { count, follow: () => undefined };
+  const queries = Array.from({ length: 1000 }, (_, i) =>
+    scaler.query.parse({ selector: { matchLabels: { app: String(i) } }, podsPerReplica: 1 }),
+  );
+  const results = await scaler.read(client, queries, AbortSignal.timeout(30_000));
+  assert.deepEqual(
+    results.map((result) => ("reading" in result ? [result.reading.wants, result.reading.sampledAt] : result.problem.kind)),
+    queries.map((_, i) => (i === 7 ? "auth" : [i, 5])),
+  );
+  assert.deepEqual(await scaler.read(client, [], AbortSignal.timeout(30_000)), []);
+  await assert.rejects(scaler.read(client, queries, AbortSignal.abort()));
 });
 
 describe("without a cluster", () => {
