@@ -1,8 +1,21 @@
 import { test } from "node:test";
-import { heldThroughAll, networkFaults } from "../faults/support/elsewhere.ts";
-import { startScaler } from "../support/external-scaler.ts";
+import { answerFaults, type Fault, heldThroughAll, mute, networkFaults } from "../faults/support/elsewhere.ts";
+import { startScaler, type TestScaler } from "../support/external-scaler.ts";
 
-test("a scaler in another process is refused, silent, stopped, killed, or says UNAVAILABLE: held (rows 1, 4, 5)", async () => {
+/** It answers with a status of gRPC. */
+const answers = (name: string, status: number, sees: Fault["sees"]) => (tell: TestScaler["tell"]) => ({
+  ...{ name, sees, outage: false },
+  begin: () => tell("answer", { status }),
+  end: () => tell("answer", {}),
+});
+const statuses = [
+  answers("UNAVAILABLE", 14, "unreachable"),
+  answers("DEADLINE_EXCEEDED", 4, "timeout"),
+  answers("RESOURCE_EXHAUSTED", 8, "limit"),
+  answers("UNAUTHENTICATED", 16, "auth"),
+];
+
+test("a scaler in another process is refused, silent, mute, slow, cut off, stopped, killed, or says that it cannot: held (rows 1, 4, 5, 16, 40, 41, 42, 54)", async () => {
   await using scaler = await startScaler();
   const fill = (jobs: number) => scaler.tell("put", { queue: "backlog", jobs });
   let waiting = 3;
@@ -21,7 +34,17 @@ test("a scaler in another process is refused, silent, stopped, killed, or says U
     trigger: { external: { metadata: { queue: "backlog" } } },
     faults: [
       ...networkFaults,
+      mute,
+      ...answerFaults,
       { name: "SIGSTOP", sees: "timeout", begin: () => scaler.freeze(true), end: () => scaler.freeze(false) },
+      {
+        name: "a negative number",
+        sees: "invalid",
+        outage: false,
+        begin: () => scaler.tell("value", { queue: "backlog", value: -3 }),
+        // It keeps that number until it is started again.
+        end: () => scaler.tell("value", { queue: "backlog", value: waiting }),
+      },
       {
         name: "kill -9",
         sees: "unreachable",
@@ -31,13 +54,7 @@ test("a scaler in another process is refused, silent, stopped, killed, or says U
           await fill(waiting);
         },
       },
-      {
-        name: "UNAVAILABLE",
-        sees: "unreachable",
-        outage: false,
-        begin: () => scaler.tell("answer", { status: 14 }),
-        end: () => scaler.tell("answer", {}),
-      },
+      ...statuses.map((answer) => answer(scaler.tell)),
     ],
     async shorten() {
       waiting = 1;
