@@ -68,11 +68,14 @@ suite("Two controllers, of which one leads", { skip: await noControlPlane(), con
     await first.leads();
     const both = [first, await stage.start()];
     await stage.settles("backlog", 3);
-    const lease = `/apis/coordination.k8s.io/v1/namespaces/${stage.room}/leases/worktide`;
+    const leases = `/apis/coordination.k8s.io/v1/namespaces/${stage.room}/leases`;
+    const lease = `${leases}/worktide`;
     await stage.fault({ fault: "deleted" }, async () => {
       await plane.request("DELETE", lease);
       await stage.admin.rPush("backlog:backlog", ["4"]);
-      await stage.size("backlog", 4);
+      await stage.size("backlog", 4); // perhaps by one who has not heard of it yet
+      const isThere = async () => (await plane.request<{ items: readonly unknown[] }>("GET", leases)).items.length > 0;
+      await stage.wait("a Lease to be there again", isThere);
     });
     await stage.fault({ fault: "edited" }, async () => {
       const heard = both.map(({ life }) => life.said.length);

@@ -62,12 +62,9 @@ export function createControllers({ plane, room, dir }: Place, { note, now }: No
     const rules = [...rulesOf(["watched", "own"]), ...secretRules("all"), ...more];
     const user = undo.use(await createUser(plane, { namespace: room, name, rules }));
     const script = scripted ? undo.use(await startScriptedApi(plane)) : undefined;
-    const api = undo.use(
-      await startProxy(
-        () => script?.port ?? Number(new URL(plane.url).port),
-        () => note({ kind: "dial", t: now(), connection: `api of ${name}` }),
-      ),
-    );
+    const dialled = () => note({ kind: "dial", t: now(), connection: `api of ${name}` });
+    // A scripted one speaks HTTP/1.1, in which each watch is a connection: how many are made says nothing there.
+    const api = undo.use(await startProxy(() => script?.port ?? Number(new URL(plane.url).port), script ? undefined : dialled));
     const address = { url: `https://127.0.0.1:${api.port}`, ca: script?.ca ?? plane.ca, token: user.token };
     const { kubeconfig } = undo.use(await openAccess(join(dir, `${name}.kubeconfig`), programs.bin, address));
     return { api, script, kubeconfig };
