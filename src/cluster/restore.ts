@@ -12,14 +12,14 @@ const restoreFinalizer = "worktide.dev/restore";
 export type RestoreHouse = Readonly<{
   /** With the fence of the leader. */
   kube: Kube;
-  workers: WatchList<WorkerObject>;
+  workers: Pick<WatchList<WorkerObject>, "entries" | "onChange">;
   mayWrite: () => boolean;
   /** It was given up: the ScaledWorker goes, and its target keeps its size. */
   gaveUp: (key: string, reason: string) => void;
   failed: (doing: string, cause: unknown) => void;
 }>;
 
-/** How often those are looked at that wait, ms; and how long it is tried, by the wall clock. */
+/** How often those are looked at again that wait, ms; and how long it is tried, by the wall clock. */
 const lookMs = 2_000;
 const patienceMs = 60_000;
 const tries = 5;
@@ -78,15 +78,21 @@ export function keepFinalizers({ kube, workers, mayWrite, gaveUp, failed }: Rest
     return true;
   };
 
-  const timer = setInterval(() => {
+  const begin = () => {
     if (!mayWrite()) return;
     looking ??= look().finally(() => {
       looking = undefined;
     });
-  }, lookMs);
+  };
+  // At once, for whoever is deleted before it has the finalizer gets nothing back; and again, where that was in vain.
+  const stop = workers.onChange((_, now) => {
+    if (now !== undefined && isDue(now)) begin();
+  });
+  const timer = setInterval(begin, lookMs);
   timer.unref();
   return {
     async [Symbol.asyncDispose]() {
+      stop();
       clearInterval(timer);
       await looking;
     },

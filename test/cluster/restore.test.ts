@@ -5,6 +5,7 @@ import type { ScaledWorkerStatus } from "../../src/api/status.ts";
 import type { WorkerObject } from "../../src/cluster/declared.ts";
 import { keepFinalizers } from "../../src/cluster/restore.ts";
 import { type JsonPatchStep, type Kube, KubeError, type ObjectRef } from "../../src/kube/kube.ts";
+import type { WatchList } from "../../src/kube/watch-list.ts";
 import { api, type Draft, worker } from "../api/objects.ts";
 
 const ours = "worktide.dev/restore";
@@ -35,7 +36,8 @@ const three = { uid: "u", replicas: 9, original: 3 };
 /** Objects whose finalizers are kept on an API server that does as it is told. */
 function rig(t: TestContext, objects: readonly WorkerObject[]) {
   t.mock.timers.enable({ apis: ["setInterval", "Date"] });
-  const state = { refusePatch: "", refuseSize: false, uid: "u" };
+  type Listener = Parameters<WatchList<WorkerObject>["onChange"]>[0];
+  const state = { refusePatch: "", refuseSize: false, uid: "u", changed: (() => {}) as Listener };
   const written: string[] = [];
   const told: string[] = [];
   const kube = {
@@ -52,7 +54,13 @@ function rig(t: TestContext, objects: readonly WorkerObject[]) {
   } as unknown as Kube;
   const keeper = keepFinalizers({
     kube,
-    workers: { entries: () => objects.map((one): [string, WorkerObject] => [`shop/${one.parsed.name}`, one]).values() } as never,
+    workers: {
+      entries: () => objects.map((one): [string, WorkerObject] => [`shop/${one.parsed.name}`, one]).values(),
+      onChange(listener) {
+        state.changed = listener;
+        return () => {};
+      },
+    },
     mayWrite: () => true,
     gaveUp: (key, reason) => void told.push(`${key} given up: ${reason}`),
     failed: (doing, cause) => void told.push(`${doing}: ${(cause as Error).message}`),
@@ -83,6 +91,17 @@ describe("the finalizer", () => {
       `among ["example.org/other"] -> ["example.org/other","${ours}"]`,
       `unwanted ["${ours}","example.org/other"] -> ["example.org/other"]`,
     ]);
+  });
+
+  it("comes at once when the size is seen: who is deleted before it came gets nothing back", async (t) => {
+    const sized = stored("alone", {}, three);
+    const { written, state } = rig(t, [sized]);
+    state.changed("shop/alone", stored("alone", {}), undefined);
+    await new Promise(setImmediate);
+    assert.deepEqual(written, []);
+    state.changed("shop/alone", sized, stored("alone", {}));
+    await new Promise(setImmediate);
+    assert.deepEqual(written, [`alone null -> ["${ours}"]`]);
   });
 
   it("that may not be written holds up nobody else, and is told of once", async (t) => {

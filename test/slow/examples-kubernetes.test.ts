@@ -102,6 +102,7 @@ describe("the examples for Kubernetes", { skip: await noControlPlane() }, () => 
     const plain = `redis: { url: "${house.redis.url}", username: worktide, passwordFrom: { secretKeyRef: { name: redis, key: password } } }`;
     await apply("statefulset.yaml", "thumbs", [/redis:\n {4}sentinel:[\s\S]*?(?=\n---)/, plain]);
     await plane.kubectl(["-n", "thumbs", "wait", "--for=condition=Ready", "sw/thumbs", "--timeout=120s"]);
+    await plane.kubectl(["-n", "thumbs", "wait", "--for=jsonpath={.metadata.finalizers[0]}", "sw/thumbs", "--timeout=120s"]);
     await mails("thumbs", 700);
     await size("thumbs", "statefulsets/thumbs", (replicas) => replicas === 3);
     await plane.kubectl(["-n", "thumbs", "delete", "sw/thumbs", "--timeout=120s"]);
