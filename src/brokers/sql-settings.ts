@@ -116,12 +116,14 @@ const modes: Readonly<Record<string, SqlAddress["tls"]>> = {
 /** Parameters that SQLAlchemy and libpq take too, and that change nothing here. */
 const idle = ["charset", "client_encoding", "connect_timeout", "application_name"];
 
+const matters = (parameter: string) => parameter !== "sslmode" && !idle.includes(parameter);
+
 /** The first parameter that might change where the address leads, or how, and that nobody here heeds. */
 function oddParameter(address: string): string | undefined {
   if (!URL.canParse(address)) return undefined;
   const names = [...new URL(address).searchParams.keys()];
   // What looks otherwise may be a piece of a password.
-  return names.find((name) => /^[a-z_]{2,30}$/.test(name) && name !== "sslmode" && !idle.includes(name));
+  return names.find((name) => /^[a-z_]{2,30}$/.test(name) && matters(name));
 }
 
 /** `scheme[+driver]://user[:password]@host[:port]/database[?sslmode=…]`; other parameters that matter are refused. */
@@ -134,7 +136,7 @@ export function parseUrl(kind: SqlKind, address: string): Parsed | undefined {
   if (!kind.schemes.includes(scheme) || url.hostname === "" || !path || url.hash !== "") return undefined;
   const [database, username, password] = [path[1] ?? "", url.username, url.password].map(decodePart);
   const tls = modes[url.searchParams.get("sslmode") ?? "disable"];
-  if ([...url.searchParams.keys()].some((key) => key !== "sslmode" && !idle.includes(key))) return undefined;
+  if ([...url.searchParams.keys()].some(matters)) return undefined;
   if (database === undefined || username === undefined || password === undefined || tls === undefined) return undefined;
   return {
     host: url.hostname.replace(/^\[|\]$/g, ""),

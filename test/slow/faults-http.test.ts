@@ -1,8 +1,7 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { dialFaults } from "../faults/support/dial-faults.ts";
-import { heldThroughAll, networkFaults } from "../faults/support/elsewhere.ts";
+import { dialFaults, heldThroughAll, networkFaults } from "../faults/support/elsewhere.ts";
 import { listening } from "../support/listening.ts";
 
 type Answer = (response: ServerResponse) => void;
