@@ -22,17 +22,15 @@ const quietMs = 5_000;
 
 /** What the controller costs in a cluster, and how fast it is, by ScaledWorkers. */
 export const controller: Bench = async ({ quick, say }) => {
-  await using plane = await startControlPlane({ controllerManagerArgs });
-  await using redis = await startRedis();
-  await plane.kubectl(["apply", "--server-side", "-k", crds]);
-  await using admin = await createClient({ access: { kubeconfig: [plane.kubeconfig] }, userAgent: "worktide-bench" });
-  for (const kind of [scaledWorkerKind, connectionKind, clusterConnectionKind]) await served(admin, kind);
-  await admin.create(connectionKind, { metadata: { name: "main", namespace: "default" }, spec: { redis: { url: redis.url } } });
   const rows: (readonly string[])[] = [];
-  let made = 0;
   for (const workers of quick ? [1_000] : [1_000, 10_000]) {
-    await make(admin, made, workers);
-    made = workers;
+    await using plane = await startControlPlane({ controllerManagerArgs });
+    await using redis = await startRedis();
+    await plane.kubectl(["apply", "--server-side", "-k", crds]);
+    await using admin = await createClient({ access: { kubeconfig: [plane.kubeconfig] }, userAgent: "worktide-bench" });
+    for (const kind of [scaledWorkerKind, connectionKind, clusterConnectionKind]) await served(admin, kind);
+    await admin.create(connectionKind, { metadata: { name: "main", namespace: "default" }, spec: { redis: { url: redis.url } } });
+    await make(admin, workers);
     await quiet(plane);
     const row = await measure({ plane, admin, redis }, workers, quick ? 15_000 : 60_000);
     say(`controller: ${workers} ScaledWorkers: ${row.join(" | ")}`);
@@ -43,7 +41,7 @@ export const controller: Bench = async ({ quick, say }) => {
       title: "The controller in a cluster, by ScaledWorkers",
       note:
         "A real kube-apiserver, etcd and kube-controller-manager on the same machine; a Deployment and a Redis list for each ScaledWorker, at the " +
-        "default interval of 1 s. The built package, with flags and environment of the image. Decided: from the start of the process until it has decided on all of them; the first status of each is " +
+        "default interval of 1 s. The built package, with flags and environment of the image, and the credentials of a pod. Decided: from the start of the process until it has decided on all of them; the first status of each is " +
         "written after that. At rest for 60 s: CPU of the process, RSS, and all writes that the API server got from anybody, those of Leases " +
         `left out. Filled: ${filling} queues at once, from just before until the last Deployment has its new size. ` +
         "Goals: 0 writes, 200 filled within 2 s; 10,000 decided within 60 s, RSS ≤ 400 MiB, ≤ 30 % of a core.",
@@ -62,9 +60,9 @@ export const controller: Bench = async ({ quick, say }) => {
   ];
 };
 
-async function make(admin: KubeClient, from: number, to: number): Promise<void> {
-  await eachOf(to - from, async (index) => {
-    const name = `pool-${from + index}`;
+async function make(admin: KubeClient, workers: number): Promise<void> {
+  await eachOf(workers, async (index) => {
+    const name = `pool-${index}`;
     const labels = { app: name };
     const containers = [{ name: "worker", image: "none", imagePullPolicy: "Never" }];
     await admin.create(deploymentKind, {
@@ -72,8 +70,8 @@ async function make(admin: KubeClient, from: number, to: number): Promise<void> 
       spec: { replicas: 0, selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { containers } } },
     } as never);
   });
-  await eachOf(to - from, async (index) => {
-    const name = `pool-${from + index}`;
+  await eachOf(workers, async (index) => {
+    const name = `pool-${index}`;
     const redis = { list: { key: name, processing: [`${name}:taken`] } };
     const spec = {
       target: { kind: "Deployment", name },
@@ -94,7 +92,7 @@ async function measure({ plane, admin, redis }: Stage, workers: number, restMs: 
   await Promise.all([told.synced, sizes.synced]);
   const began = performance.now();
   const seconds = () => (performance.now() - began) / 1000;
-  await using house = await startController(plane.kubeconfig);
+  await using house = await startController(plane);
   while ((await decided(house)) < workers) await pause(500);
   const decidedS = seconds();
   const untold = () => [...told.entries()].filter(([, reason]) => reason === "" || reason === "Starting").length;
@@ -151,6 +149,5 @@ async function fill(redis: BenchRedis, sizes: ReturnType<typeof watchList<Sized,
   await redis.all(Array.from({ length: filling }, (_, index) => ["LPUSH", `pool-${index}`, ...jobs]));
   await Promise.race([done.promise, pause(60_000, undefined, { ref: false })]);
   stop();
-  await redis.all(Array.from({ length: filling }, (_, index) => ["DEL", `pool-${index}`]));
   return scaled;
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, rmSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, mkdtempDisposable, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -46,10 +46,21 @@ export function startMany(url: string, workers: number, triggers = 1): Promise<H
   return start([], imageEnv, () => [...imageFlags, join(built, "bench/many.js"), url, String(workers), String(triggers)]);
 }
 
-/** `worktide controller` on the cluster of a kubeconfig, with flags and environment of the Dockerfile. */
-export function startController(kubeconfig: string): Promise<House> {
+/**
+ * `worktide controller` as in its pod: flags and environment of the Dockerfile, and the files of a ServiceAccount where a pod
+ * has them, which this process alone sees there (a mount namespace: Linux, as root).
+ */
+export async function startController({ url, ca, token }: Readonly<{ url: string; ca: string; token: string }>): Promise<House> {
+  await using account = await mkdtempDisposable(join(tmpdir(), "worktide-bench-account-"));
+  for (const [name, text] of Object.entries({ token, "ca.crt": ca, namespace: "default" })) {
+    await writeFile(join(account.path, name), text);
+  }
+  const pod = "/run/secrets/kubernetes.io/serviceaccount";
+  const mounted = `mount -t tmpfs none /run && mkdir -p ${pod} && cp "$1"/* ${pod} && shift && exec "$@"`;
   const words = [...imageFlags, join(built, "src/main.js"), "controller", "--listen", "127.0.0.1:0", "--log-format", "json"];
-  return start([], { ...imageEnv, KUBECONFIG: kubeconfig }, () => words);
+  const { hostname, port } = new URL(url);
+  const env = { ...imageEnv, KUBECONFIG: "", KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port };
+  return await start([], env, () => words, ["unshare", "--mount", "sh", "-euc", mounted, "sh", account.path]);
 }
 
 let isBuilt = false;
@@ -67,6 +78,7 @@ async function start(
   documents: readonly unknown[],
   env: Readonly<Record<string, string>>,
   words: (file: string, history: string) => readonly string[],
+  within: readonly string[] = [],
 ): Promise<House> {
   build();
   const folder = await mkdtemp(join(tmpdir(), "worktide-bench-"));
@@ -74,7 +86,8 @@ async function start(
   const historyFile = join(folder, "history.jsonl");
   const declare = (next: readonly unknown[]) => writeFile(file, next.map((each) => JSON.stringify(each)).join("\n---\n"));
   await declare(documents);
-  const child = spawn(process.execPath, words(file, historyFile), {
+  const [program, ...rest] = [...within, process.execPath, ...words(file, historyFile)] as [string, ...string[]];
+  const child = spawn(program, rest, {
     cwd: folder,
     env: { ...process.env, NO_COLOR: "1", ...env },
     stdio: ["ignore", "ignore", "pipe"],

@@ -2,6 +2,7 @@ import { scalers } from "../../scalers/index.ts";
 import { type Api, defineApi } from "../api/define.ts";
 import { apiVersion } from "../api/meta.ts";
 import type { SecretReaders } from "../api/secrets.ts";
+import type { ScaledWorkerStatus } from "../api/status.ts";
 import { brokers } from "../brokers/brokers.ts";
 import { connectionMeaning } from "../cluster/connection-status.ts";
 import type { Declarations, Watches } from "../cluster/declared.ts";
@@ -94,7 +95,6 @@ export async function openParts(
   const parts = { ...member, ...desk, record } as Parts;
   parts.targets = stack.use(targetsOf(parts, options, world));
   parts.publisher = stack.use(publisherOf(parts));
-  parts.watches.workers.onChange((key) => parts.publisher.shown(key));
   parts.house = stack.use(await houseOf(parts, options, world));
   parts.onCalls((call) => parts.house.metrics.asked(call));
   return parts;
@@ -125,7 +125,11 @@ function publisherOf(parts: Parts): Publisher {
   return createPublisher({
     snapshot: (key) => parts.house.ledger.briefOf(key),
     refused: (key) => parts.declarations?.refused(key),
-    published: (key) => watches.workers.get(key)?.status,
+    newest: (key) => {
+      const { status, parsed } = watches.workers.get(key) ?? {};
+      const wanted = parsed && writers.ScaledWorker.wanted(parsed.uid);
+      return (wanted as ScaledWorkerStatus | undefined) ?? status;
+    },
     target: (key) => {
       const spec = watches.workers.get(key)?.parsed.worker?.target;
       const name = spec?.kind === "scale" ? spec.ref.name : spec?.kind;
@@ -143,6 +147,7 @@ function houseOf(parts: Parts, { config, hosts, log }: ClusterOptions, world: Wo
     {
       ...{ log, record, hosts, listen: config.listen, nearOnly: config.page === "loopback" },
       readers: readersOf(references),
+      namespaced: config.namespaces !== undefined,
       brokers: [watchedPodsBroker(targets.pods, world.now)],
       openTarget: async (worker) => targets.open(worker),
       mayAct: () => lease.isLeader(),

@@ -1,5 +1,5 @@
 import { enableCompileCache } from "node:module";
-import { execArgv } from "node:process";
+import { cpuUsage, execArgv } from "node:process";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
@@ -28,17 +28,24 @@ export function economise(): void {
   if (!execArgv.some((flag) => flag.includes("semi-space"))) setFlagsFromString("--semi-space-growth-factor=1");
 }
 
-/** When all is read once, and what it was read from is garbage, ms. */
-const settledMs = 10_000;
+/** At rest: so long, ms, with at most this share of a core. */
+const lookMs = 10_000;
+const restingShare = 0.2;
 
 /**
- * Collects, once, what starting has left behind. V8 would keep it for as long as the process is at rest, for it collects when
- * much is asked for (measured: 17 MiB with one pool, 70 MiB with ten thousand). A stop of some tens of milliseconds.
+ * Collects, once, what starting has left behind, as soon as the process is at rest. V8 would keep it for as long as that
+ * lasts, for it collects when much is asked for (measured: 17 MiB with one pool, 70 MiB with ten thousand). A stop of some
+ * tens of milliseconds; with ten thousand ScaledWorkers half a second.
  */
 export function tidyUp(): void {
-  const collect = () => {
+  let before = cpuUsage();
+  const looking = setInterval(() => {
+    const { user, system } = cpuUsage(before);
+    before = cpuUsage();
+    if (user + system > restingShare * lookMs * 1000) return;
+    clearInterval(looking);
     setFlagsFromString("--expose-gc");
     (runInNewContext("gc") as (how: object) => void)({ flavor: "last-resort" }); // which gives memory back, too
-  };
-  setTimeout(collect, settledMs).unref();
+  }, lookMs);
+  looking.unref();
 }

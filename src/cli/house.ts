@@ -27,6 +27,8 @@ export type HouseOptions = Readonly<{
   record: OpenRecord;
   log: Log;
   readers: SecretReaders;
+  /** No ClusterQueueConnection is seen from here. */
+  namespaced?: boolean;
   /** In place of those of the same type: what can be dialled in this house only. */
   brokers?: readonly AnyBroker[];
   openTarget: ControllerHouse["openTarget"];
@@ -98,6 +100,7 @@ export async function openHouse(options: HouseOptions, world: World): Promise<Ho
     observer,
     brokers: byType,
     readers: options.readers,
+    namespaced: options.namespaced,
     wallClock: Date.now,
     openTarget: options.openTarget,
     loops: {

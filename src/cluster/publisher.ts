@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { ConditionReason, EventReason } from "../api/conditions.ts";
 import type { ScaledWorkerStatus, StatusCondition } from "../api/status.ts";
 import type { WorkerSnapshot } from "../control/worker-snapshot.ts";
@@ -13,8 +14,8 @@ export type PublisherHouse = Readonly<{
   /** Its newest spec, where that has an error. */
   refused: (key: string) => Refused | undefined;
   target: (key: string) => Scaled;
-  /** The status as the API server has it. */
-  published: (key: string) => ScaledWorkerStatus | undefined;
+  /** The status that was told last, or, where that was written and seen, as the API server has it. */
+  newest: (key: string) => ScaledWorkerStatus | undefined;
   /** The newest status of a worker takes the place of one that still waits to be written. */
   write: (key: string, status: ScaledWorkerStatus) => void;
   notify: (key: string, notice: Notice) => void;
@@ -31,8 +32,6 @@ export interface Publisher extends Disposable {
   notice(key: string, notice: TargetNotice): void;
   /** All of them, as after this process became the leader. */
   touchAll(keys: Iterable<string>): void;
-  /** The API server shows a status of it: what was told is not kept beside one that says the same. */
-  shown(key: string): void;
   forget(key: string): void;
 }
 
@@ -42,8 +41,6 @@ const gatherMs = 100;
 const lookMs = 5_000;
 
 export function createPublisher(house: PublisherHouse): Publisher {
-  /** What was told last, until the API server shows it, by worker. */
-  const told = new Map<string, ScaledWorkerStatus>();
   const dirty = new Set<string>();
   const unsettled = new Set<string>();
   let gathering: NodeJS.Timeout | undefined;
@@ -65,7 +62,7 @@ export function createPublisher(house: PublisherHouse): Publisher {
     const refused = house.refused(key);
     const seen = refused === undefined ? snapshot : refusedWorker(snapshot, refused, new Date().toISOString());
     if (seen === undefined) return;
-    const before = told.get(key) ?? house.published(key);
+    const before = house.newest(key);
     const status = statusOf(seen, house.target(key), before);
     if (isSettled(status)) unsettled.delete(key);
     else unsettled.add(key);
@@ -73,7 +70,6 @@ export function createPublisher(house: PublisherHouse): Publisher {
     const begins = isYoung(status) && before?.observedGeneration === status.observedGeneration;
     if (begins || (before !== undefined && isSame(before, status))) return;
     for (const notice of noticesOf(before, status)) house.notify(key, notice);
-    told.set(key, status);
     house.write(key, status);
   }
 
@@ -85,7 +81,6 @@ export function createPublisher(house: PublisherHouse): Publisher {
   return {
     touch,
     touchAll(keys) {
-      told.clear(); // another leader may have told otherwise since
       for (const key of keys) touch(key);
     },
     scaled(key, { from, summary }, to) {
@@ -95,12 +90,7 @@ export function createPublisher(house: PublisherHouse): Publisher {
     notice(key, { reason, message }) {
       if (house.mayWrite()) house.notify(key, { type: "Warning", reason, action: "Watch", note: message });
     },
-    shown(key) {
-      const [status, there] = [told.get(key), house.published(key)];
-      if (status !== undefined && there !== undefined && isSame(status, there)) told.delete(key);
-    },
     forget(key) {
-      told.delete(key);
       dirty.delete(key);
       unsettled.delete(key);
     },
@@ -111,7 +101,7 @@ export function createPublisher(house: PublisherHouse): Publisher {
   };
 }
 
-const isSame = (a: ScaledWorkerStatus, b: ScaledWorkerStatus) => JSON.stringify(meaningOf(a)) === JSON.stringify(meaningOf(b));
+const isSame = (a: ScaledWorkerStatus, b: ScaledWorkerStatus) => isDeepStrictEqual(meaningOf(a), meaningOf(b));
 
 function scaleReason(from: number, to: number): EventReason {
   if (to === 0) return "ScaledToZero";

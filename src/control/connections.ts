@@ -10,6 +10,8 @@ export type SourceHouse = Readonly<{
   connections: ReadonlyMap<string, QueueConnection>;
   brokers: ReadonlyMap<string, AnyBroker>;
   readers: SecretReaders;
+  /** Some namespaces are watched only: no ClusterQueueConnection is seen. */
+  namespaced?: boolean | undefined;
 }>;
 
 /**
@@ -30,7 +32,7 @@ export function connectionSource({ connection: ref, scaler }: Trigger, house: So
 }
 
 function sourceOf(ref: ConnectionRef, scaler: AnyScaler, house: SourceHouse): ConnectionSource {
-  const found = ref.kind === "inline" ? ref : connectionOf(ref, house.connections);
+  const found = ref.kind === "inline" ? ref : connectionOf(ref, house);
   const { type, settings } = found;
   const broker = house.brokers.get(type);
   if (broker === undefined || !brokersOf(scaler).includes(type)) {
@@ -62,11 +64,14 @@ const sources = new WeakMap<object, Readonly<{ source: ConnectionSource; readers
 
 function connectionOf(
   ref: Exclude<ConnectionRef, { kind: "inline" }>,
-  connections: ReadonlyMap<string, QueueConnection>,
+  { connections, namespaced }: SourceHouse,
 ): QueueConnection {
   const key = connectionKey(ref);
   const kind = ref.kind === "named" ? "QueueConnection" : "ClusterQueueConnection";
   const found = connections.get(key);
+  if (found === undefined && ref.kind !== "named" && namespaced) {
+    throw none(`${kind} ${key} cannot be seen: this controller watches some namespaces only; use a QueueConnection`);
+  }
   if (found === undefined) throw none(`there is no ${kind} ${key}`);
   if (mayUse(found, ref.namespace)) return found;
   throw none(`${kind} ${key} does not let namespace '${ref.namespace}' use it`);

@@ -24,6 +24,7 @@ export type ControllerHouse = Readonly<{
   observer: Observer;
   brokers: ReadonlyMap<string, AnyBroker>;
   readers: SecretReaders;
+  namespaced?: boolean | undefined;
   /** Opens what a worker scales. The same target serves it until its `target` changes. */
   openTarget: (
     worker: ScaledWorker,

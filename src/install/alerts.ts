@@ -32,13 +32,13 @@ const ofController: readonly Alert[] = [
   {
     name: "WorktideWritesFailing",
     severity: "warning",
-    expr: 'sum by (job) (rate(worktide_writes_total{outcome=~"denied|failed"}[10m])) > 0.5 * sum by (job) (rate(worktide_writes_total[10m]))',
+    expr: 'sum by (job) (rate(worktide_writes_total{outcome="failed"}[10m])) > 0.5 * sum by (job) (rate(worktide_writes_total[10m]))',
     for: "10m",
     summary: "Most sizes that Worktide decides on cannot be written.",
-    description: "More than half of the writes of {{ $labels.job }} were denied or failed in 10 minutes.",
+    description: "More than half of the writes of {{ $labels.job }} failed in 10 minutes.",
     runbook: [
-      'Denied: `kubectl get scaledworkers -A` shows `Forbidden`; its message names the kind. Grant `get` and `update` on its `scale` (docs/reference/permissions.md, "Other targets").',
-      "Failed: a quota or an admission webhook of the target's kind refuses, or the API server does not answer. The log has its words.",
+      'Forbidden: `kubectl get scaledworkers -A` shows `Forbidden`; its message names the kind. Grant `get` and `update` on its `scale` (docs/reference/permissions.md, "Other targets").',
+      "Anything else: a quota or an admission webhook of the target's kind refuses, or the API server does not answer. The log has its words.",
     ],
   },
   {

@@ -203,3 +203,11 @@ export const keyOf = ({ namespace, name }: Readonly<{ namespace?: string; name: 
 
 /** Whether resource version `a` is older than `b`. They are decimal numbers of any length (KEP-5504). */
 export const isOlder = (a: string, b: string): boolean => (a.length === b.length ? a < b : a.length < b.length);
+
+/** The labels of an object that the controller itself makes: the part of Worktide that it belongs to. */
+export const labelsOf = (component: string): Readonly<Record<string, string>> => ({
+  "app.kubernetes.io/name": "worktide",
+  "app.kubernetes.io/component": component,
+  "app.kubernetes.io/part-of": "worktide",
+  "app.kubernetes.io/managed-by": "worktide",
+});

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { isKubeError, isOlder, type ObjectRef } from "./kube.ts";
+import { isKubeError, isOlder, labelsOf, type ObjectRef } from "./kube.ts";
 import type { Leadership, LeaseOptions } from "./leadership.ts";
 import { type LeaseObject, type LeaseSpec, leaseKind, microTime, releasedSpec, takenSpec } from "./lease-record.ts";
 import { createBell, until } from "./wait.ts";
@@ -8,12 +8,6 @@ import { watchList } from "./watch-list.ts";
 const defaultDurationMs = 15_000;
 const settleMs = 500;
 const releaseMs = 1_000;
-const labels = {
-  "app.kubernetes.io/name": "worktide",
-  "app.kubernetes.io/component": "controller",
-  "app.kubernetes.io/part-of": "worktide",
-  "app.kubernetes.io/managed-by": "worktide",
-};
 
 type Held = Readonly<{ spec: LeaseSpec; renewedAt: number }>;
 type Seen = Readonly<{ lease: LeaseObject; at: number }>;
@@ -82,7 +76,7 @@ export function contend(options: LeaseOptions): Leadership {
       ? await kube.update<LeaseObject>(ref, { ...lease, spec }, now)
       : await kube.create<LeaseObject>(
           leaseKind,
-          { metadata: { name, namespace, labels, ...(owner && { ownerReferences: [owner] }) }, spec },
+          { metadata: { name, namespace, labels: labelsOf("controller"), ...(owner && { ownerReferences: [owner] }) }, spec },
           now,
         );
     unsure = false;

@@ -27,6 +27,8 @@ export interface StatusWriter extends Disposable {
   write(of: StatusOf, status: object): void;
   /** The watch has shown something new of the object: what it says is kept there, and no more here. */
   seen(uid: string): void;
+  /** The status that was given last, until the watch shows it. */
+  wanted(uid: string): object | undefined;
   /** The object is gone. */
   forget(uid: string): void;
   /** How many wait to be written. */
@@ -168,6 +170,7 @@ export function createStatusWriter(options: StatusOptions): StatusWriter {
       const entry = entries.get(uid);
       if (entry) consider(entry);
     },
+    wanted: (uid) => entries.get(uid)?.wanted,
     forget,
     pending: () => ready.size + writing,
     fingerprint,

@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { issueCertificate } from "./certificate.ts";
-import { type Draft, isKubeError, type Kind, type Kube, type KubeObject, type ObjectRef } from "./kube.ts";
+import { type Draft, isKubeError, type Kind, type Kube, type KubeObject, labelsOf, type ObjectRef } from "./kube.ts";
 
 /** PEM, both. */
 export type ServerCertificate = Readonly<{ cert: string; key: string }>;
@@ -115,14 +115,8 @@ async function store(
     await kube.update(ref, { ...found, data } as KubeObject, { signal });
     return;
   }
-  const labels = {
-    "app.kubernetes.io/name": "worktide",
-    "app.kubernetes.io/component": "webhook",
-    "app.kubernetes.io/part-of": "worktide",
-    "app.kubernetes.io/managed-by": "worktide",
-  };
   const created: Draft & Readonly<{ type: string; data: object }> = {
-    metadata: { name, namespace, labels },
+    metadata: { name, namespace, labels: labelsOf("webhook") },
     type: "kubernetes.io/tls",
     data,
   };

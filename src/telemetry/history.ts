@@ -37,7 +37,7 @@ export type HistoryLine = Readonly<{ t: number; at: string; worker: string }> &
         to: number;
         sentAt: number;
         endedAt: number;
-        outcome: "ok" | "conflict" | "denied" | "failed";
+        outcome: "ok" | "failed";
         note?: string;
       }>
     | Readonly<{

@@ -31,7 +31,7 @@ export type Metrics = Readonly<{
   /** An edit of the documents had an error. */
   editRefused(): void;
   /** A size was written; `wakeToApplyMs` where a wake-up led to it. */
-  wrote(outcome: "ok" | "conflict" | "denied" | "failed", wakeToApplyMs?: number): void;
+  wrote(outcome: "ok" | "failed", wakeToApplyMs?: number): void;
   /** A request to the API server has its answer, or status 0 for none. */
   asked(request: ApiRequest): void;
   /** The text of a scrape, redacted, and its Content-Type: Prometheus refuses one without. */

@@ -87,5 +87,9 @@ describe("the connection of a trigger", () => {
       await refusal(connectionSource(trigger("shop", { clusterConnection: "main" }), all)),
       /^there is no ClusterQueueConnection main$/,
     );
+    assert.match(
+      await refusal(connectionSource(trigger("shop", { clusterConnection: "main" }), { ...all, namespaced: true })),
+      /^ClusterQueueConnection main cannot be seen: this controller watches some namespaces only/,
+    );
   });
 });

@@ -56,11 +56,13 @@ describe("status", () => {
     await waitFor("the change", () => JSON.stringify(statusIn(rig, "mails")) === '{"replicas":4}' && writer.pending() === 0);
     writer.write(of, { replicas: 4 }); // what the watch shows is older than what was written
     assert.equal(writer.pending(), 0);
+    assert.deepEqual(writer.wanted(of.uid), { replicas: 4 });
     shown = { resourceVersion: "999999", fingerprint: writer.fingerprint({ replicas: 77 }) };
     writer.write(of, { replicas: 4 });
     await waitFor("its repair", () => writesIn(rig).length === 2 && writer.pending() === 0);
     shown = { resourceVersion: "9999999", fingerprint: writer.fingerprint({ replicas: 4 }) };
     writer.seen(of.uid); // now the watch keeps it
+    assert.equal(writer.wanted(of.uid), undefined);
     shown = { resourceVersion: "99999999", fingerprint: writer.fingerprint({ replicas: 78 }) };
     writer.seen(of.uid);
     assert.equal(writer.pending(), 0);
