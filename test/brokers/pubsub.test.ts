@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { startMonitoring, type TestMonitoring } from "../support/monitoring.ts";
+import { startProxy } from "../support/proxy.ts";
 import { openLab, type PubSubClient, pubSubClient, settingsFor } from "../support/pubsub.ts";
 import { skipWithoutEmulator, startEmulator, type TestEmulator } from "../support/pubsub-emulator.ts";
 import { waitFor } from "../support/wait.ts";
@@ -138,6 +139,32 @@ describe("subscriptions of the Pub/Sub emulator", { skip: await skipWithoutEmula
     } finally {
       monitoring.fail(undefined);
     }
+  });
+
+  // The emulator never forgets a stream whose connection was cut, and gives each message to any stream, that one too (measured:
+  // what it got comes again after its lease of 10 s, or a multiple of it). So it is published until the living one hears.
+  it("are heard of again by themselves after the way to Pub/Sub was cut, which is said", async () => {
+    await client.make("cut-off");
+    await using proxy = await startProxy(() => emulator.port);
+    monitoring.count("cut-off", { undelivered: 0, at: Date.now() - 60_000 });
+    await using own = await openLab(settingsFor({ emulator: proxy.port, monitoring: monitoring.port }, { probeOwner: "cut" }));
+    const query = { subscription: "cut-off", wakeFromZero: true };
+    let hints = 0;
+    using _ = own.listen(query, () => hints++);
+    await waitFor("the probe", async () => (await probesOf("cut")()).length === 1);
+    await client.publish("cut-off", 1);
+    await waitFor("a first hint", () => hints === 1);
+    const advice = async () => ((await own.read(query)).advice ?? []).join();
+    await proxy.set({ kind: "refuse" });
+    proxy.cut();
+    await waitFor("the reason", async () => /probe subscription fails/.test(await advice()));
+    await proxy.set({ kind: "pass" });
+    await waitFor("a hint", async () => {
+      await client.publish("cut-off", 1);
+      return hints > 1;
+    });
+    assert.ok(((await own.read(query)).waiting ?? 0) >= 2);
+    assert.doesNotMatch(await advice(), /probe subscription fails/);
   });
 
   it("lose their probe when nobody listens any more, and keep it over a reload", async () => {
