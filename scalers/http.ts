@@ -1,6 +1,7 @@
 import { askEach } from "../src/brokers/ask-each.ts";
+import { patiently } from "../src/brokers/patience.ts";
 import type { WebReader } from "../src/brokers/web-broker.ts";
-import type { Scaler } from "../src/core/contract.ts";
+import type { Result, Scaler } from "../src/core/contract.ts";
 import { fetchDocument } from "./http/document.ts";
 import { type Query, query } from "./http/query.ts";
 import { resultOf } from "./http/reading.ts";
@@ -22,9 +23,14 @@ export const http: Scaler<Query, WebReader> = {
     const pages = queries.map(pageOf);
     // Once for all who look into it; a format of two words is no path.
     const documents = await askEach(pages, (page) => fetchDocument(client, ...formatAndPath(page)), signal);
-    return queries.map((query, at) => resultOf(query, documents.get(pages[at] ?? ""), client.epoch));
+    return queries.map((query, at): Result => {
+      const document = documents.get(pages[at] ?? "");
+      return patiently(JSON.stringify(query), () => resultOf(query, document, client.epoch)) ?? tooSlow;
+    });
   },
 };
+
+const tooSlow: Result = { problem: { kind: "invalid", message: "looking for the numbers takes too long: simplify the places" } };
 
 const pageOf = ({ format, path = "" }: Query): string => `${format} ${path}`;
 

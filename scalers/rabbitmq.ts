@@ -75,11 +75,14 @@ function toResult(query: Query, survey: Survey | Problem | undefined): Result {
 const notWork = /^(?:amq\.gen-.*|celeryev\..*|celery_delayed_\d+|.*\.celery\.pidbox)$/su;
 
 /** The names that a query is about; nothing that matches is no empty queue. */
-function namesOf({ queue, pattern = "" }: Query, { names, blind }: Survey): readonly string[] | Problem {
+function namesOf({ queue, pattern = "" }: Query, { names, blind, matching }: Survey): readonly string[] | Problem {
   if (queue !== undefined) return [queue];
   if (names === undefined) return blind ?? { kind: "missing", message: "`pattern` needs the management API" };
-  const matching = wholeName(pattern);
-  const found = names.filter((name) => matching?.test(name) && !notWork.test(name));
+  const expression = wholeName(pattern);
+  const matches = expression && matching(expression);
+  if (matches === undefined)
+    return { kind: "invalid", message: `'${pattern}' takes too long on the names of queues: simplify it` };
+  const found = matches.filter((name) => !notWork.test(name));
   return found.length > 0 ? found : { kind: "missing", message: `no queue matches '${pattern}'` };
 }
 

@@ -1,5 +1,6 @@
 import { monotonicMs } from "../../src/brokers/clock.ts";
 import { bindingKey, bindingTakes, type KombuPlace } from "../../src/brokers/kombu.ts";
+import { patiently } from "../../src/brokers/patience.ts";
 import type { RedisReader } from "../../src/brokers/redis-client.ts";
 import type { ListNumbers, UnackedNumbers } from "./script.ts";
 
@@ -113,11 +114,13 @@ export async function routes(client: RedisReader, place: KombuPlace, wanted: rea
   return (route: string): string | undefined => {
     const [exchange, routingKey] = parsed.get(route) ?? parseRoute(route);
     if (exchange === "") return routingKey;
-    for (const member of known.get(bindingKey(place, exchange))?.members ?? []) {
-      const queue = bindingTakes(member, routingKey);
-      if (queue !== undefined) return queue;
-    }
-    return routingKey;
+    const members = known.get(bindingKey(place, exchange))?.members ?? [];
+    const find = () =>
+      members
+        .values()
+        .map((member) => bindingTakes(member, routingKey))
+        .find((queue) => queue !== undefined) ?? routingKey;
+    return patiently(route, find) ?? routingKey;
   };
 }
 

@@ -27,6 +27,8 @@ export type Survey = Readonly<{
   of(queue: string): QueueNumbers | Problem;
   /** Every queue's name; undefined without the management API. */
   names?: readonly string[];
+  /** Those of them that one of the patterns asked for matches; undefined where that took too long. */
+  matching(pattern: RegExp): readonly string[] | undefined;
   /** Why the management API tells nothing now; undefined while it does. */
   blind?: Problem;
   /** Changes when the connection does: nothing that RabbitMQ tells outlives that with certainty. */

@@ -1,6 +1,7 @@
 import { BrokerError, type Problem } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
 import { monotonicMs } from "./clock.ts";
+import { patiently } from "./patience.ts";
 import { type Board, createBoard } from "./rabbitmq-board.ts";
 import type { QueueNumbers, Survey } from "./rabbitmq-client.ts";
 import type { Depth, RabbitLink } from "./rabbitmq-link.ts";
@@ -66,11 +67,11 @@ export function createSurveyor(vhost: string, management: Management | undefined
     return asked;
   };
 
-  /** Names that matched, and are not listed: a queue whose leader is away is left out of the list. */
-  const leftOut = (rows: ReadonlyMap<string, QueueRow>, patterns: readonly RegExp[]): readonly string[] => {
-    if (patterns.length === 0) return [];
-    const names = new Set([...matched, ...(board?.queues() ?? [])]);
-    return [...names].filter((name) => !rows.has(name) && patterns.some((one) => one.test(name)));
+  /** Names by pattern; those too that are not listed: a queue whose leader is away is left out of the list. */
+  const match = (rows: ReadonlyMap<string, QueueRow>, patterns: readonly RegExp[]) => {
+    const names = new Set([...rows.keys(), ...matched, ...(board?.queues() ?? [])]);
+    const matching = (one: RegExp) => patiently(one.source, () => [...names].filter((name) => one.test(name)));
+    return new Map(patterns.map((one) => [one.source, matching(one)]));
   };
 
   return async (link, epoch, queues, patterns, signal) => {
@@ -80,9 +81,9 @@ export function createSurveyor(vhost: string, management: Management | undefined
     const [listed, first] = await Promise.all([abortable(list(), signal), link.depths(early, leftMs(), signal)]);
     board?.refresh();
     const rows = "rows" in listed ? listed.rows : undefined;
-    const listedNames = [...(rows?.keys() ?? [])].filter((name) => patterns.some((one) => one.test(name)));
-    const doubtful = rows ? leftOut(rows, patterns) : [];
-    const asks = new Set([...queues, ...listedNames, ...doubtful]);
+    const byPattern = rows && patterns.length > 0 ? match(rows, patterns) : undefined;
+    const all = new Set([...(byPattern?.values() ?? [])].flatMap((names) => names ?? []));
+    const asks = new Set([...queues, ...all]);
     const late = [...asks].filter((queue) => !first.has(queue) && needsDepth(rows, queue));
     const second = await link.depths(late, leftMs(), signal);
     for (const queue of early) if (!needsDepth(rows, queue)) unsure.delete(queue);
@@ -90,14 +91,15 @@ export function createSurveyor(vhost: string, management: Management | undefined
     const depths = new Map([...first, ...second]);
     peaks.see(depths);
     for (const queue of queues) types.set(queue, rows?.get(queue)?.type ?? types.get(queue));
-    const there = doubtful.filter((queue) => !isMissing(depths.get(queue)));
-    if (rows) matched = new Set([...listedNames, ...there]);
+    const isThere = (queue: string) => rows?.has(queue) || !isMissing(depths.get(queue));
+    if (rows) matched = new Set([...all].filter(isThere));
     const found = { vhost, board, askedAt, intervalMs, peaks, types, listedAt: "rows" in listed ? listed.askedAt : askedAt };
     const blind = "problem" in listed ? listed.problem : off;
     return {
       of: (queue) =>
         rows ? numbersOf(queue, rows, depths.get(queue), found) : bareNumbersOf(queue, depths.get(queue), blind, found),
-      ...(rows ? { names: [...rows.keys(), ...there] } : { blind }),
+      matching: ({ source }) => byPattern?.get(source)?.filter(isThere),
+      ...(rows ? { names: [...rows.keys()] } : { blind }),
       epoch,
     };
   };

@@ -124,6 +124,15 @@ describe("the management API of RabbitMQ", { skip }, () => {
     assert.ok(management.asked.length - lists <= rounds, String(management.asked.map(({ url }) => url)));
   });
 
+  it("whose names a pattern would be tried on for ever says so, and the others are read", async () => {
+    const [own] = row({ messages_ready: 1, messages_unacknowledged: 0 });
+    await using management = await standIn(json([own, { ...own, name: `${"a".repeat(60)}!` }]));
+    await using lab = await openLab(server, { management: { url: management.url } });
+    const [endless, good] = await lab.outcomes({ pattern: "(a+)+" }, { pattern: "m.*" });
+    assert.match(endless && "problem" in endless ? endless.problem.message : "", /takes too long/);
+    assert.equal(good && "reading" in good && good.reading.waiting, 1);
+  });
+
   it("that is down is asked less and less often, and is back by itself", async () => {
     let up = false;
     await using management = await standIn((request, response) =>

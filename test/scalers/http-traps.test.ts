@@ -64,6 +64,20 @@ describe("a page that tells numbers", () => {
     assert.deepEqual([running, runningUnknown], [undefined, "there is nothing at '$.none'"]);
   });
 
+  it("in which a path or a series would be looked for for ever is not known, and the others are read", async () => {
+    const list = Array.from({ length: 100 }, () => ({ name: `${"a".repeat(40)}!` }));
+    await using lab = await labOf((request, response) =>
+      response.end(request.url === "/jobs" ? JSON.stringify({ n: 3, list }) : `jobs{queue="${list[0]?.name}"} 1\n`),
+    );
+    const series = { path: "/metrics", format: "prometheus", waiting: 'jobs{queue=~"(a+)+"}' };
+    const all = await lab.outcomes(at("$.list[?match(@.name, '(a+)+')]"), series, at("$.n"));
+    for (const one of all.slice(0, 2)) assert.match("problem" in one ? one.problem.message : "", /takes too long/);
+    assert.deepEqual(
+      all.map((one) => "reading" in one && one.reading.waiting),
+      [false, false, 3],
+    );
+  });
+
   for (const [what, answer, why] of [
     ["is a login page", (_, r) => r.writeHead(200, { "content-type": "text/html" }).end("<html>"), /invalid: .* not JSON/],
     ["is cut off", json('{"n": 1'), /invalid: .* not JSON/],
