@@ -50,8 +50,7 @@ for (const { kind, name, command, queue, add } of pools) {
     const becomes = (size: number) => waitFor(`${size} replicas`, () => sizes.at(-1)?.replicas === size, WAIT_MS);
 
     it("goes from zero to its largest size at once, and back to zero when all is done", async (t) => {
-      const added = process.hrtime.bigint();
-      await add(room, 1000, 12);
+      const added = await add(room, 1000, 12);
       await becomes(max);
       await waitFor("the end of all jobs", async () => (await room.journal(name)).ended.length >= 12, WAIT_MS);
       await becomes(0);

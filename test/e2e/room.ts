@@ -33,12 +33,17 @@ export async function openRoom(stage: OpenStage) {
     name,
     client,
     queue,
-    /** Each takes `ms`. */
-    addBullmq: (to: string, jobs: readonly Readonly<{ ms: number }>[]) =>
-      queue(to).addBulk(jobs.map((data) => ({ name: "work", data, opts: { removeOnComplete: true } }))),
-    /** Sends tasks as a real producer does, from a pod that has Celery. */
-    addCelery: (tasks: readonly Readonly<Record<string, unknown>>[]) =>
-      stage.kubectl(["exec", "-i", "-n", name, "redis", "--", "sh", "-c", "python3 produce.py"], JSON.stringify(tasks)),
+    /** Each takes `ms`. Resolves with the time at which they were sent, on the clock of `process.hrtime.bigint`. */
+    addBullmq: async (to: string, jobs: readonly Readonly<{ ms: number }>[]) => {
+      const sent = process.hrtime.bigint();
+      await queue(to).addBulk(jobs.map((data) => ({ name: "work", data, opts: { removeOnComplete: true } })));
+      return sent;
+    },
+    /** As a real producer does, from a pod that has Celery: one after the other. Resolves with the time of the first. */
+    addCelery: async (tasks: readonly Readonly<Record<string, unknown>>[]) => {
+      const produce = ["exec", "-i", "-n", name, "redis", "--", "python3", "produce.py"];
+      return BigInt(await stage.kubectl(produce, JSON.stringify(tasks)));
+    },
     /** Pods of a Deployment with all containers ready; those that leave count until they have gone. */
     readyPods: async (app: string) => {
       const { items } = await stage.json<Pods>("get", "pods", "-n", name, "-l", `app=${app}`);
