@@ -1,5 +1,5 @@
 import { monotonicMs } from "../../src/brokers/clock.ts";
-import { refusalOf } from "../../src/brokers/web.ts";
+import { parseJson, refusalOf } from "../../src/brokers/web.ts";
 import type { WebReader } from "../../src/brokers/web-broker.ts";
 import type { Problem } from "../../src/core/contract.ts";
 import { parseExposition, parseSelector, valuesOf } from "./exposition.ts";
@@ -32,13 +32,8 @@ export async function fetchDocument({ ask }: WebReader, format: Format, path: st
 
 type Age = Pick<Document, "askedAt" | "keptMs">;
 
-function jsonDocument(text: string, own: Age, now: number): Document | Problem {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return { kind: "invalid", message: "answers with something that is not JSON" };
-  }
+function jsonDocument(text: string, own: Age, now: number): Document {
+  const value = parseJson(text);
   return {
     ...own,
     numbers: (place) => valuesAt(value, place).map(asNumber),

@@ -1,6 +1,6 @@
 import type { Problem } from "../core/contract.ts";
 import { oneClause } from "./socket-problem.ts";
-import { refusalOf, type WebAnswer } from "./web.ts";
+import { parseJson, refusalOf, type WebAnswer } from "./web.ts";
 import { type WebReader, webBroker } from "./web-broker.ts";
 
 /** Prometheus, or what speaks its query API: Thanos, Mimir, Cortex, VictoriaMetrics, managed ones. */
@@ -62,7 +62,7 @@ function instantOf(answer: WebAnswer): Instant | Problem {
 /** Only what is Prometheus' own. */
 function parse({ text }: WebAnswer): Answer | undefined {
   try {
-    const value = JSON.parse(text) as Answer | null;
+    const value = parseJson(text) as Answer | null;
     return value?.status === "success" || value?.status === "error" ? value : undefined;
   } catch {
     return undefined;

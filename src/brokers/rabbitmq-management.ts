@@ -1,7 +1,7 @@
 import { BrokerError, type Problem } from "../core/contract.ts";
 import { formatHostPort, type HostPort } from "./host-port.ts";
 import type { RabbitAddress, RabbitSettings } from "./rabbitmq-settings.ts";
-import { openWeb, refusalOf, type Web } from "./web.ts";
+import { openWeb, parseJson, refusalOf, type Web } from "./web.ts";
 import { basic } from "./web-settings.ts";
 
 /** RabbitMQ's management API (plugin `rabbitmq_management`). */
@@ -14,7 +14,7 @@ export interface Management {
 }
 
 /** No answer may take longer: AMQP's stands in for it, within the deadline of one reading. */
-const limits = { answerMs: 1500, connections: 2, maxBytes: 64 * 2 ** 20 };
+const limits = { answerMs: 1500, connections: 2, maxBytes: 16 * 2 ** 20 };
 
 /** Undefined where it is turned off. Nothing is asked yet. Throws BrokerError when a certificate cannot be read. */
 export async function openManagement(
@@ -47,9 +47,9 @@ function createManagement(address: string, web: Web): Management {
       if (problem) throw fail(problem);
       if (!answer.type.includes("json")) throw fail({ kind: "invalid", message: "answers with something that is not JSON" });
       try {
-        return JSON.parse(answer.text);
-      } catch {
-        throw fail({ kind: "invalid", message: "answers with broken JSON" });
+        return parseJson(answer.text);
+      } catch (error) {
+        throw fail((error as BrokerError).problem);
       }
     },
     destroy: web.destroy,

@@ -122,6 +122,28 @@ function placeOf(location: unknown, base: string): string | undefined {
   return redact(`${origin}${pathname}`);
 }
 
+/** `{},` is three bytes, and twenty times as many once it is read. */
+const maxValues = 500_000;
+
+/** What an answer says in JSON. Throws BrokerError where it is none, or would take all memory once it is read. */
+export function parseJson(text: string): unknown {
+  let values = 0;
+  // So many values have as many characters at least.
+  for (let at = text.length > maxValues ? 0 : text.length; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if ((code === comma || code === bracket || code === brace) && ++values > maxValues) {
+      throw new BrokerError({ kind: "invalid", message: `answers with JSON of more than ${maxValues} values` });
+    }
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new BrokerError({ kind: "invalid", message: "answers with something that is not JSON" });
+  }
+}
+
+const [comma, bracket, brace] = [0x2c, 0x5b, 0x7b];
+
 /** Why an answer is none; undefined for a success. A proxy may answer for a service that is gone. */
 export function refusalOf({ status, elsewhere }: WebAnswer): Problem | undefined {
   if (status >= 200 && status < 300) return undefined;

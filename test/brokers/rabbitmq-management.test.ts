@@ -54,7 +54,8 @@ describe("the management API of RabbitMQ", { skip }, () => {
     ["tells fractions", json(row({ messages_ready: 0.5, messages_unacknowledged: 1e300 })), /no statistics/],
     ["is a login page", (_, response) => response.writeHead(200, { "content-type": "text/html" }).end("<html>"), /not JSON/],
     ["is a gateway without a server", (_, response) => response.writeHead(502).end("bad gateway"), /status 502/],
-    ["is cut off in the middle", json('[{"name": "mai'), /broken JSON/],
+    ["is cut off in the middle", json('[{"name": "mai'), /not JSON/],
+    ["says more than memory holds", json(`[${"{},".repeat(600_000)}{}]`), /more than 500000 values/],
     ["is another API", json({ error: "no" }), /no list/],
     ["says nothing", () => {}, /no answer/],
   ] as readonly (readonly [string, Answer, RegExp])[]) {

@@ -81,6 +81,7 @@ describe("a page that tells numbers", () => {
   for (const [what, answer, why] of [
     ["is a login page", (_, r) => r.writeHead(200, { "content-type": "text/html" }).end("<html>"), /invalid: .* not JSON/],
     ["is cut off", json('{"n": 1'), /invalid: .* not JSON/],
+    ["says more than memory holds", json(`{"n": 1, "all": [${"{},".repeat(600_000)}{}]}`), /invalid: .* more than 500000 values/],
     ["is not there", (_, r) => r.writeHead(404).end("{}"), /missing: \/jobs: not found/],
     ["is forbidden", (_, r) => r.writeHead(403).end("{}"), /auth: \/jobs: the login is refused/],
     ["fails", (_, r) => r.writeHead(500).end('{"n":0}'), /unreachable: \/jobs: answers with status 500/],
