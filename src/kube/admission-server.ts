@@ -119,6 +119,7 @@ async function serve(
     end(200, JSON.stringify(await answer(await readReview(request))), "application/json");
   } catch (cause) {
     if (cause instanceof ReviewError) return end(400, `${cause.message}\n`);
+    if (cause === request.errored) return; // who asked has gone away
     failed("answering an admission review", cause);
     end(500, "cannot answer\n");
   }

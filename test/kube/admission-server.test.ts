@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { connect } from "node:tls";
+import { connect, type TLSSocket } from "node:tls";
 import { Agent, request } from "undici";
 import { ReviewError } from "../../src/api/admission.ts";
 import { type AdmissionServerOptions, openAdmissionServer } from "../../src/kube/admission-server.ts";
@@ -64,6 +64,15 @@ function shown(port: number): Promise<X509Certificate> {
   });
 }
 
+/** Asks half a question. */
+function half(port: number): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: "127.0.0.1", port, servername: "localhost", rejectUnauthorized: false }, () => {
+      socket.write("POST /admit HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{", () => resolve(socket));
+    }).once("error", reject);
+  });
+}
+
 describe("the server of the webhook", () => {
   it("answers what is asked by POST at its path, and nothing else", async () => {
     await using server = await open();
@@ -92,6 +101,15 @@ describe("the server of the webhook", () => {
     assert.deepEqual(server.faults, []);
     assert.deepEqual(await server.ask("{}"), [500, "cannot answer\n"]);
     assert.deepEqual(server.faults, ["answering an admission review"]);
+  });
+
+  it("takes who goes away in the midst of a question for no fault of its own", async () => {
+    await using server = await open();
+    const sockets = await Promise.all(Array.from({ length: 17 }, () => half(server.port)));
+    await waitFor("all places to be taken", async () => (await server.ask("{}"))[0] === 503);
+    for (const socket of sockets) socket.destroy();
+    await waitFor("a place", async () => (await server.ask("{}"))[0] === 200);
+    assert.deepEqual(server.faults, []);
   });
 
   it("turns away who is one too many, and goes on", async () => {
