@@ -39,7 +39,7 @@ function jsonDocument(text: string, own: Age, now: number): Document {
     numbers: (place) => valuesAt(value, place).map(asNumber),
     age(place) {
       const times = valuesAt(value, place).map(asTime);
-      return times.length === 0 ? Number.NaN : now - Math.min(...times);
+      return times.length === 0 ? Number.NaN : now - times.reduce((first, one) => Math.min(first, one));
     },
   };
 }

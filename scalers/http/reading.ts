@@ -40,7 +40,7 @@ function numberAt(document: Document, { combine }: Query, place: string): number
   const wrong = found.find((one) => !Number.isFinite(one) || one < 0);
   if (wrong !== undefined) return { kind: "invalid", message: `what stands at '${place}' is not a number of jobs` };
   if (combine === "sum") return found.reduce((sum, one) => sum + one, 0);
-  if (combine === "max") return Math.max(...found);
+  if (combine === "max") return found.reduce((most, one) => Math.max(most, one));
   if (more.length === 0) return first;
   return { kind: "invalid", message: `there are ${found.length} numbers at '${place}': set \`combine\` to 'sum' or 'max'` };
 }

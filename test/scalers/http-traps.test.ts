@@ -103,6 +103,13 @@ describe("a page that tells numbers", () => {
     });
   }
 
+  it("with more numbers than a call takes arguments is read", async () => {
+    const taken = Date.now();
+    await using lab = await labOf(json(Array.from({ length: 200_000 }, (_, i) => taken + i)));
+    const more = { combine: "max", takenAt: "$[*]", maxAge: "24h" };
+    assert.equal((await lab.read(at("$[*]", more))).waiting, taken + 199_999);
+  });
+
   it("that never ends is given up in time, alone; where it is all that there is, the connection is", async () => {
     await using lab = await labOf((request, response) => {
       if (request.url === "/jobs") response.write('{"n":');
