@@ -158,5 +158,9 @@ const isKept = (file: string) =>
 /** Every build leaves layers behind: past some size all of them go, and the next builds take as long as the first. */
 async function boundStore(store: string): Promise<void> {
   const { stdout } = await run("sh", ["-c", 'mkdir -p "$0" && du -sm "$0"', store]);
-  if (Number.parseInt(stdout, 10) > STORE_MB) await rm(store, { recursive: true, force: true });
+  if (Number.parseInt(stdout, 10) <= STORE_MB) return;
+  // What somebody who was killed left mounted cannot be removed: the innermost first.
+  const unmount = `awk -v store="$0/" 'index($2, store) == 1 { print $2 }' /proc/self/mounts | sort -r | xargs -r umount`;
+  await run("sh", ["-c", unmount, store]);
+  await rm(store, { recursive: true, force: true });
 }
