@@ -1,6 +1,12 @@
 import type { Context } from "hono";
 import { Hono } from "hono";
-import { type Readiness, type SnapshotSource, type Subscribe, workerKey } from "../control/worker-snapshot.ts";
+import {
+  type Readiness,
+  type SnapshotSource,
+  type Subscribe,
+  type WorkerSnapshot,
+  workerKey,
+} from "../control/worker-snapshot.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { History } from "../telemetry/record.ts";
 import { redactor as processRedactor, type Redactor } from "../telemetry/redact.ts";
@@ -133,7 +139,7 @@ export function createWeb(options: WebOptions): Web {
   at.get("/api/v1/workers/:namespace/:name", (c) => {
     const { namespace, name } = c.req.param();
     const worker = snapshot.worker(namespace, name);
-    if (worker === undefined) return error(c, 404, noWorker(namespace, name));
+    if (worker === undefined) return error(c, 404, noWorker(snapshot.workers(), namespace, name));
     return json(c, { ...worker, series: snapshot.series(namespace, name, 0) });
   });
   at.get("/api/v1/connections", (c) =>
@@ -142,7 +148,7 @@ export function createWeb(options: WebOptions): Web {
   at.get("/api/v1/history/:namespace/:name", (c) => {
     const { namespace, name } = c.req.param();
     const lines = record.lines(workerKey(namespace, name));
-    if (lines === undefined) return error(c, 404, noWorker(namespace, name));
+    if (lines === undefined) return error(c, 404, noWorker(snapshot.workers(), namespace, name));
     // The record redacts its lines itself.
     return c.body(lines.map((line) => `${line}\n`).join(""), 200, {
       "content-type": "application/jsonl; charset=utf-8",
@@ -180,6 +186,9 @@ const eventHeaders = {
   "x-accel-buffering": "no",
 };
 
-function noWorker(namespace: string, name: string): string {
-  return `there is no ScaledWorker ${name} in namespace ${namespace}`;
+/** Who leaves the namespace out asks for the default one. */
+function noWorker(workers: readonly WorkerSnapshot[], namespace: string, name: string): string {
+  const elsewhere = workers.filter((worker) => worker.name === name).map((worker) => `${worker.namespace}/${name}`);
+  const way = elsewhere.length === 0 ? "" : `; there is ${elsewhere.slice(0, 3).join(", ")}`;
+  return `there is no ScaledWorker ${name} in namespace ${namespace}${way}`;
 }
