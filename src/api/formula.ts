@@ -159,6 +159,7 @@ function messageOf(error: unknown, text: string, triggers: readonly string[]): s
   const { message, code, range } = error as { message: string; code?: string; range?: { start: number } };
   const said = message.split("\n", 1)[0] ?? "";
   if (code === "unknown_variable") return unknownTrigger(said.replace(/^.*: /, ""), text, triggers);
+  if (/maxListElements|maxMapEntries/.test(said)) return unfit().message;
   if (code?.startsWith("limit") || code?.endsWith("exceeded")) return "must be shorter";
   const at = range === undefined ? "" : ` at character ${range.start + 1}`;
   const mixed = /double/.test(said) && /int/.test(said) ? " (triggers are doubles: write 2.0 in place of 2)" : "";
