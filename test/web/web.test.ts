@@ -74,10 +74,10 @@ test("What is not there is said so as JSON", async () => {
 
 test("Who leaves the namespace out is told where there is one of that name", async () => {
   const { get, synthetic } = webOf();
-  synthetic.set(workerOf(now, { namespace: "shop", name: "mails" }));
+  synthetic.set(workerOf(now, { namespace: "shop", name: "letters" }));
   for (const what of ["workers", "history"]) {
-    const { error } = (await (await get(`/api/v1/${what}/default/mails`)).json()) as { error: string };
-    assert.equal(error, "there is no ScaledWorker mails in namespace default; there is shop/mails");
+    const { error } = (await (await get(`/api/v1/${what}/default/letters`)).json()) as { error: string };
+    assert.equal(error, "there is no ScaledWorker letters in namespace default; there is shop/letters");
   }
 });
 
