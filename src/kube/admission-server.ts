@@ -74,16 +74,18 @@ export async function openAdmissionServer(options: AdmissionServerOptions): Prom
 }
 
 async function firstCertificate(
-  { certificate, failed }: AdmissionServerOptions,
+  { certificate, failed, renewMs = hourMs }: AdmissionServerOptions,
   signal: AbortSignal,
 ): Promise<ServerCertificate> {
+  let told = "";
   for (;;) {
     try {
       return await certificate(signal);
     } catch (cause) {
       signal.throwIfAborted();
-      failed("getting a certificate for the webhook", cause);
-      await sleep(againMs, undefined, { signal });
+      if (String(cause) !== told) failed("getting a certificate for the webhook", cause);
+      told = String(cause);
+      await sleep(Math.min(againMs, renewMs), undefined, { signal });
     }
   }
 }

@@ -149,6 +149,17 @@ describe("the server of the webhook", () => {
     assert.equal((await shown(server.port)).serialNumber, serial(second));
   });
 
+  it("tells once why it has no certificate yet, however often it tries", async () => {
+    const why = ["none", "none", "none", "another one", "another one"];
+    const certificate = async () => {
+      const cause = why.shift();
+      if (cause !== undefined) throw new Error(cause);
+      return issue();
+    };
+    await using server = await open({ certificate, renewMs: 10 });
+    assert.deepEqual(server.faults, Array(2).fill("getting a certificate for the webhook"));
+  });
+
   it("gives up waiting for a certificate when it is told to stop", async () => {
     const stop = new AbortController();
     const never = { certificate: () => Promise.reject(new Error("no")), failed: () => stop.abort(), signal: stop.signal };
