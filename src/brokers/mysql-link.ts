@@ -4,7 +4,7 @@ import { BrokerError } from "../core/contract.ts";
 import { mysqlProblem } from "./mysql-problem.ts";
 import { createEnding } from "./session.ts";
 import type { Row, Table } from "./sql-client.ts";
-import { firstAnswer, replicaProblem, type SqlLink } from "./sql-reader.ts";
+import { firstAnswer, maxRows, replicaProblem, type SqlLink } from "./sql-reader.ts";
 import type { SqlAddress } from "./sql-settings.ts";
 import { type Tls, tlsOptions } from "./tls.ts";
 
@@ -90,8 +90,10 @@ function linkOf(connection: Connection, socket: Socket, secrets: readonly string
       const [server] = rows;
       if (!["0", "OFF"].includes(String(server?.["readOnly"]))) throw new BrokerError(replicaProblem);
       const isMaria = /MariaDB/i.test(String(server?.["version"]));
-      limitOf = (one) =>
-        isMaria ? `SET SESSION max_statement_time = ${one / 1000}` : `SET SESSION max_execution_time = ${Math.ceil(one)}`;
+      limitOf = (one) => {
+        const time = isMaria ? `max_statement_time = ${one / 1000}` : `max_execution_time = ${Math.ceil(one)}`;
+        return `SET SESSION ${time}, SESSION sql_select_limit = ${maxRows + 1}`;
+      };
       await limit(ms);
       await query("START TRANSACTION READ ONLY");
       // Not kept anywhere that all versions tell: a connection knows one server only.

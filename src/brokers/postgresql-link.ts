@@ -6,7 +6,7 @@ import type { Channels } from "./postgresql-channels.ts";
 import { postgresProblem } from "./postgresql-problem.ts";
 import { createEnding } from "./session.ts";
 import type { Row } from "./sql-client.ts";
-import { firstAnswer, replicaProblem, type SqlLink } from "./sql-reader.ts";
+import { firstAnswer, maxRows, replicaProblem, type SqlLink } from "./sql-reader.ts";
 import type { SqlAddress } from "./sql-settings.ts";
 import { type Tls, tlsOptions } from "./tls.ts";
 
@@ -31,7 +31,19 @@ export async function openPostgres(
     // A function, or pg would look for one in PGPASSWORD and ~/.pgpass: a credential of another address.
     password: () => address.password ?? "",
   });
-  const link = linkOf(client, socket, secrets, channels);
+  /** One statement, and no more rows of it than anybody needs: pg itself would ask for all the others. */
+  const ask = (text: string) => {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const callback = (error: Error | undefined, answer: Answer) => (error ? reject(error) : resolve(answer));
+    const query = new pg.Query({ ...extended(text), callback } as never);
+    const _getRows = (on: Wire) => {
+      on.execute({ portal: "", rows: maxRows + 1 });
+      on.sync();
+    };
+    client.query(Object.assign(query, { _getRows, handlePortalSuspended() {} }));
+    return promise;
+  };
+  const link = linkOf(client, ask, { socket, secrets, channels });
   return firstAnswer(link, client.connect(), (error) => postgresProblem(error, secrets), signal);
 }
 
@@ -46,13 +58,17 @@ async function sslOf({ tls: mode, host }: SqlAddress, tls: Tls | undefined) {
   };
 }
 
+type Answer = Readonly<{ fields: readonly Readonly<{ name: string }>[]; rows: readonly Row[] }>;
+type Wire = Readonly<{ execute(what: object): void; sync(): void }>;
+type Parts = Readonly<{ socket: Socket; secrets: readonly string[]; channels: Channels }>;
+
 /** The types do not know it yet. */
 const extended = (text: string) => ({ text, queryMode: "extended" }) as { text: string };
 
 /** One that our process leaves open, because it was stopped, ends by itself. */
 const idleMs = 10_000;
 
-function linkOf(client: Client, socket: Socket, secrets: readonly string[], channels: Channels): SqlLink {
+function linkOf(client: Client, ask: (text: string) => Promise<Answer>, { socket, secrets, channels }: Parts): SqlLink {
   const ending = createEnding(() => socket.destroy());
   const { gone, throwIfGone, destroy } = ending;
   let statementMs = 1000;
@@ -96,7 +112,7 @@ function linkOf(client: Client, socket: Socket, secrets: readonly string[], chan
     // By the extended protocol, which takes one statement: nothing can end the transaction and go on outside of it.
     query: (text) =>
       send(async () => {
-        const { fields, rows } = await client.query<Row>(extended(text));
+        const { fields, rows } = await ask(text);
         return { columns: fields.map(({ name }) => name), rows };
       }),
     recover: async () => void (await command(`ROLLBACK; ${opening()}`)),

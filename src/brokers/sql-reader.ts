@@ -10,11 +10,19 @@ export interface SqlLink extends Ending {
   begin(statementMs: number): Promise<string>;
   /** From now on a statement may take so many ms. */
   limit(statementMs: number): Promise<void>;
+  /** At most one row more than {@link maxRows}. */
   query(text: string): Promise<Table>;
   /** Makes the next query possible after one that failed; its time is that of {@link begin} again. */
   recover(): Promise<void>;
   end(): Promise<void>;
 }
+
+/** More rows than this nobody needs: a query that gives its jobs in place of their number would fill the memory. */
+export const maxRows = 10_000;
+const tooMany: Problem = {
+  kind: "invalid",
+  message: `the query returns more than ${maxRows} rows: let the database count them, as in SELECT count(*)`,
+};
 
 /** A standby may be behind, and a zero of a minute ago is none. */
 export const replicaProblem: Problem = {
@@ -101,7 +109,7 @@ export function createAsk(link: SqlLink, statementMs: number): Ask {
     try {
       const table = await link.query(text);
       slow.delete(text);
-      return { ...table, epoch, askedAt };
+      return table.rows.length > maxRows ? { problem: tooMany } : { ...table, epoch, askedAt };
     } catch (error) {
       const problem = link.gone();
       if (problem || !(error instanceof BrokerError)) throw error;

@@ -60,6 +60,16 @@ describe(kindOfMysql, { skip }, () => {
     assert.deepEqual(said(good), [{ n: "9007199254740993" }], "larger than a number can be");
   });
 
+  it("takes no more rows than anybody needs, says so, and answers the others", async () => {
+    await using session = await open();
+    const many = "WITH RECURSIVE n AS (SELECT 1 AS g UNION ALL SELECT g + 1 FROM n WHERE g < 900) SELECT a.g FROM n a, n b";
+    const [endless, most, good] = await ask(session, `${many}, n c`, `${many} LIMIT 10000`, "SELECT 5 AS n");
+    const message = "the query returns more than 10000 rows: let the database count them, as in SELECT count(*)";
+    assert.deepEqual(said(endless), { kind: "invalid", message });
+    assert.equal((said(most) as readonly unknown[]).length, 10_000);
+    assert.deepEqual(said(good), [{ n: 5 }]);
+  });
+
   it("never passes old rows off as new ones, though one transaction sees nothing that comes after it began", async () => {
     await using session = await open();
     const before = ask(session, "SELECT COUNT(*) AS n, SLEEP(0.3) AS s FROM jobs LIMIT 1", "SELECT 1 + COUNT(*) AS n FROM jobs");

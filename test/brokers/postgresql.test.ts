@@ -109,6 +109,16 @@ describe("PostgreSQL", { skip }, () => {
     assert.equal((said(refused) as Problem).kind, "auth");
   });
 
+  it("takes no more rows than anybody needs, says so, and answers the others", async () => {
+    await using session = await open();
+    const many = "WITH RECURSIVE n AS (SELECT 1 AS g UNION ALL SELECT g + 1 FROM n WHERE g < 900) SELECT a.g FROM n a, n b";
+    const [endless, most, good] = await ask(session, `${many}, n c`, `${many} LIMIT 10000`, "SELECT 5 AS n");
+    const message = "the query returns more than 10000 rows: let the database count them, as in SELECT count(*)";
+    assert.deepEqual(said(endless), { kind: "invalid", message });
+    assert.equal((said(most) as readonly unknown[]).length, 10_000);
+    assert.deepEqual(said(good), [{ n: 5 }]);
+  });
+
   it("ends a query that takes too long, and the quick ones get their answers, then and the next time", async () => {
     await using session = await open({ statementTimeout: 400 });
     const slow = [
