@@ -1,6 +1,6 @@
 import { redact } from "../api/redact.ts";
 import { BrokerError, type Problem, type ProblemKind } from "../core/contract.ts";
-import { hide, oneClause } from "./socket-problem.ts";
+import { oneClause } from "./socket-problem.ts";
 
 /** Status codes of gRPC, and what they mean to us; all others are an answer that makes no sense. */
 export const kinds: Readonly<Record<number, ProblemKind>> = {
@@ -41,14 +41,14 @@ export function grpcProblem(error: unknown, secrets: readonly string[]): Problem
   if (status === undefined) return { kind: "internal", message: "something that is no error of gRPC was thrown" };
   if (status === 4) return { kind: "timeout", message: "no answer" };
   const details = error instanceof Error && "details" in error ? String(error.details) : "";
-  const text = hide(redact(plain(details)), secrets);
+  const text = redact(plain(details, secrets));
   if (status === 14 && /certificate|altnames|SSL|\bTLS\b|tlsv1/i.test(text)) return { kind: "tls", message: text };
   const message = text === "" ? `answers ${names[status] ?? status}` : `${names[status] ?? status}: ${text}`;
   return { kind: kinds[status] ?? "invalid", message: status === 14 && text !== "" ? text : message };
 }
 
 /** Without the frame that the library puts around the socket's own words. */
-function plain(details: string): string {
+function plain(details: string, secrets: readonly string[]): string {
   const cause = /Last error: (?:Error: )?(.*?)(?: \(\d{4}-[^)]*\))?(?:\. Resolution note:.*)?$/s.exec(details)?.[1];
-  return oneClause(cause ?? details);
+  return oneClause(cause ?? details, secrets);
 }

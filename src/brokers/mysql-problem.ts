@@ -1,5 +1,5 @@
 import { BrokerError, type Problem, type ProblemKind } from "../core/contract.ts";
-import { codeOf, hide, kindOfCode, messageOf, oneClause } from "./socket-problem.ts";
+import { codeOf, kindOfCode, messageOf, oneClause } from "./socket-problem.ts";
 
 /** Names of errors of MySQL, MariaDB and mysql2, and what they mean to us; the first that fits counts. */
 const codes: readonly (readonly [RegExp, ProblemKind])[] = [
@@ -16,7 +16,7 @@ export function mysqlProblem(error: unknown, secrets: readonly string[] = []): P
   if (error instanceof BrokerError) return error.problem;
   if (!(error instanceof Error)) return { kind: "internal", message: "something that is no error was thrown" };
   const code = codeOf(error);
-  const message = hide(oneClause(messageOf(error, code)), secrets);
+  const message = oneClause(messageOf(error, code), secrets);
   if (/statement.*time exceeded/i.test(message)) return { kind: "timeout", message }; // MariaDB's has no name in mysql2
   const kind = codes.find(([pattern]) => pattern.test(code))?.[1] ?? kindOfOther(code, message);
   return { kind, message };

@@ -1,5 +1,5 @@
 import { BrokerError, type Problem, type ProblemKind } from "../core/contract.ts";
-import { codeOf, hide, kindOfCode, messageOf, oneClause } from "./socket-problem.ts";
+import { codeOf, kindOfCode, messageOf, oneClause } from "./socket-problem.ts";
 
 /** SQLSTATEs (PostgreSQL, appendix A), and what they mean to us; the first that fits counts. */
 const states: readonly (readonly [RegExp, ProblemKind])[] = [
@@ -24,7 +24,7 @@ export function postgresProblem(error: unknown, secrets: readonly string[] = [])
   if (error instanceof BrokerError) return error.problem;
   if (!(error instanceof Error)) return { kind: "internal", message: "something that is no error was thrown" };
   const code = codeOf(error);
-  const message = hide(oneClause(messageOf(error, code)), secrets);
+  const message = oneClause(messageOf(error, code), secrets);
   if (/client password must be/.test(message))
     return { kind: "auth", message: "the server asks for a password: use `passwordFrom`" };
   const isState = /^[0-9A-Z]{5}$/.test(code) && "severity" in error;

@@ -1,5 +1,5 @@
 import { BrokerError, type Problem, type ProblemKind } from "../core/contract.ts";
-import { codeOf, hide, kindOfCode, messageOf, oneClause } from "./socket-problem.ts";
+import { codeOf, kindOfCode, messageOf, oneClause } from "./socket-problem.ts";
 
 /** Words of RabbitMQ's replies and of amqplib's own errors, and what they mean to us; the first that fits counts. */
 const replies: readonly (readonly [RegExp, ProblemKind])[] = [
@@ -18,14 +18,14 @@ export function rabbitProblem(error: unknown, secrets: readonly string[] = []): 
   if (error instanceof BrokerError) return error.problem;
   if (!(error instanceof Error)) return { kind: "internal", message: "something that is no error was thrown" };
   const code = codeOf(error);
-  const text = hide(plain(messageOf(error, code)), secrets);
+  const text = plain(messageOf(error, code), secrets);
   const kind = kindOfCode(code) ?? replies.find(([pattern]) => pattern.test(text))?.[1] ?? "invalid";
   return { kind, message: text };
 }
 
 /** Without amqplib's frame around what the server said. */
-function plain(message: string): string {
+function plain(message: string, secrets: readonly string[]): string {
   const said = /(?:terminated|closed) by server: \d+ \([A-Z-]+\) with message "(.*)"$/s.exec(message)?.[1];
   const opened = /Operation failed: \w+; \d+ \([A-Z-]+\) with message "(.*)"$/s.exec(message)?.[1];
-  return oneClause((said ?? opened ?? message).replace(/^([A-Z_]+) - /, "$1: "));
+  return oneClause((said ?? opened ?? message).replace(/^([A-Z_]+) - /, "$1: "), secrets);
 }

@@ -1,6 +1,6 @@
 import { ErrorReply } from "@redis/client";
 import { BrokerError, type Problem, type ProblemKind } from "../core/contract.ts";
-import { codeOf, hide, kindOfCode, messageOf, oneClause } from "./socket-problem.ts";
+import { codeOf, kindOfCode, messageOf, oneClause } from "./socket-problem.ts";
 
 /** First words of Redis' error replies, and what they mean to us. */
 const replies: readonly (readonly [RegExp, ProblemKind])[] = [
@@ -27,14 +27,13 @@ const classes: Readonly<Record<string, readonly [ProblemKind, string]>> = {
 /** An error of Redis or of the way to it, as data. `secrets` never stand in the message. */
 export function redisProblem(error: unknown, secrets: readonly string[] = []): Problem {
   if (error instanceof BrokerError) return error.problem;
-  if (error instanceof ErrorReply)
-    return { kind: kindOfReply(error.message), message: hide(withoutTrace(error.message), secrets) };
+  if (error instanceof ErrorReply) return { kind: kindOfReply(error.message), message: withoutTrace(error.message, secrets) };
   if (!(error instanceof Error)) return { kind: "internal", message: "something that is no error was thrown" };
   const known = classes[error.constructor.name] ?? classes[error.name];
   if (known) return { kind: known[0], message: known[1] };
   const code = codeOf(error);
   if (error.message === "The queue is full") return { kind: "internal", message: "too much is asked of one connection at once" };
-  return { kind: kindOfCode(code) ?? "invalid", message: hide(withoutTrace(messageOf(error, code)), secrets) };
+  return { kind: kindOfCode(code) ?? "invalid", message: withoutTrace(messageOf(error, code), secrets) };
 }
 
 function kindOfReply(message: string): ProblemKind {
@@ -42,4 +41,5 @@ function kindOfReply(message: string): ProblemKind {
 }
 
 /** Some replies carry a trace. */
-const withoutTrace = (message: string) => oneClause(message.replace(/ script: \w+, on @user_script.*$/s, ""));
+const withoutTrace = (message: string, secrets: readonly string[]) =>
+  oneClause(message.replace(/ script: \w+, on @user_script.*$/s, ""), secrets);

@@ -23,10 +23,11 @@ export function messageOf(error: Error, code: string): string {
 }
 
 /** One clause: OpenSSL's messages carry addresses in memory and source lines, and span lines. */
-export function oneClause(message: string): string {
+export function oneClause(message: string, secrets: readonly string[] = []): string {
   const openssl = /:SSL routines:[^:]*:([^:]+):/.exec(message);
   const text = openssl?.[1] ? `TLS: ${openssl[1]}` : message;
-  return text.replace(/\s+/g, " ").trim().slice(0, 200);
+  // Hidden while they are whole: of one that is cut nothing would be found.
+  return hide(text, secrets).replace(/\s+/g, " ").trim().slice(0, 200);
 }
 
 /** Without these secrets, as they are and as they stand in addresses. */

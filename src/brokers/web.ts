@@ -1,6 +1,6 @@
 import { redact } from "../api/redact.ts";
 import { BrokerError, type Problem } from "../core/contract.ts";
-import { codeOf, hide, kindOfCode, messageOf, oneClause } from "./socket-problem.ts";
+import { codeOf, kindOfCode, messageOf, oneClause } from "./socket-problem.ts";
 import { tlsOptions } from "./tls.ts";
 import type { WebAddress } from "./web-settings.ts";
 
@@ -166,5 +166,5 @@ function webProblem(error: unknown, secrets: readonly string[], maxBytes: number
   }
   if (/Timeout|Abort/.test(error.name) || /TIMEOUT/.test(code)) return { kind: "timeout", message: "no answer" };
   const kind = kindOfCode(code) ?? "unreachable";
-  return { kind, message: hide(oneClause(messageOf(error, code)), secrets) };
+  return { kind, message: oneClause(messageOf(error, code), secrets) };
 }

@@ -28,6 +28,13 @@ describe("an error of Redis as a problem", () => {
     });
   }
 
+  it("shows no part of a secret, wherever a long message is cut", () => {
+    for (let before = 170; before < 210; before++) {
+      const reply = new ErrorReply(`ERR ${"x".repeat(before)}c4n4ry-p4ssword is wrong`);
+      assert.doesNotMatch(redisProblem(reply, ["c4n4ry-p4ssword"]).message, /c4/);
+    }
+  });
+
   it("tells what the way to the server does from what TLS does, and from our own limits", () => {
     const kinds = ["ECONNREFUSED", "ENOTFOUND", "CERT_HAS_EXPIRED", "ERR_SSL_WRONG_VERSION_NUMBER", "EPROTO", "EMFILE"].map(
       (code) => redisProblem(coded(code)).kind,
