@@ -17,7 +17,8 @@ export type SqlKind = Readonly<{
 }>;
 
 const ways = ["url", "urlFrom"] as const;
-const mustBe = ({ type, schemes }: SqlKind) => `must be ${schemes[0] ?? type}://user@host:port/database`;
+/** Without `user@`, which would be hidden wherever this is shown. */
+const form = ({ type, schemes }: SqlKind) => `${schemes[0] ?? type}://host:port/database, with the user before the host`;
 
 /** What a QueueConnection says of a database. Secrets are references. */
 export const sqlSettings = (kind: SqlKind) =>
@@ -25,7 +26,7 @@ export const sqlSettings = (kind: SqlKind) =>
     .strictObject({
       url: text(2048)
         .regex(new RegExp(`^(${kind.schemes.join("|")})(\\+[a-z0-9]+)?://[^\\s]+$`))
-        .meta({ must: mustBe(kind) })
+        .meta({ must: `must be ${form(kind)}` })
         .optional()
         .describe(
           `Address without a password; \`?sslmode=\` as libpq has it. Example: \`${kind.type}://worktide@db.shop:${kind.port}/shop\`.`,
@@ -51,7 +52,10 @@ export const sqlSettings = (kind: SqlKind) =>
     .superRefine((settings, context) => {
       const { url, urlFrom, username, passwordFrom } = settings;
       checkOne(ways, settings, "one-database-address", context);
-      const address = { parse: (text: string) => parseUrl(kind, text), mustBe: mustBe(kind), rule: "database-url" };
+      const odd = url === undefined ? undefined : oddParameter(url);
+      const mustBe =
+        odd === undefined ? `must be ${form(kind)}` : `must not have the parameter \`${odd}\`: it is not understood here`;
+      const address = { parse: (text: string) => parseUrl(kind, text), mustBe, rule: "database-url" };
       const parsed = checkUrl(url, address, context);
       if (parsed && (username ?? parsed.username) === undefined) {
         complain(context, "database-user", ["url"], "must name the user, or stand beside `username`");
@@ -94,7 +98,7 @@ export function addressOf(kind: SqlKind, { url, username, password, tls }: SqlSe
   const invalid = (message: string) => new BrokerError({ kind: "invalid", message });
   const odd = parsed || url === undefined ? undefined : oddParameter(url);
   if (odd !== undefined) throw invalid(`the address has the parameter \`${odd}\`, which is not understood here: leave it out`);
-  if (!parsed) throw invalid(`the address is not of the form ${kind.type}://user@host:port/database`);
+  if (!parsed) throw invalid(`the address is not of the form ${form(kind)}`);
   const user = username ?? parsed.username;
   if (user === undefined) throw invalid("the address names no user");
   const secure = tls === undefined ? parsed.tls : tls.insecureSkipVerify ? "unverified" : "verified";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { redact } from "../../src/api/redact.ts";
 import { mysqlBroker } from "../../src/brokers/mysql.ts";
 import { postgresBroker } from "../../src/brokers/postgresql.ts";
 import { addressOf, parseUrl, type SqlKind } from "../../src/brokers/sql-settings.ts";
@@ -31,12 +32,14 @@ describe("settings of a database", () => {
   it("that do not fit together are refused with the way out", () => {
     const refused = (settings: unknown, message: RegExp) => {
       const { error } = postgresBroker.settings.safeParse(settings);
-      assert.match(error?.issues.map((issue) => issue.message).join("; ") ?? "", message, JSON.stringify(settings));
+      // As it is shown: what looks like a login in a text is hidden.
+      assert.match(redact(error?.issues.map((issue) => issue.message).join("; ") ?? ""), message, JSON.stringify(settings));
     };
     refused({}, /exactly one of `url`, `urlFrom`; found none/);
     refused({ url: "postgresql://u@a/b", urlFrom: { env: "U" } }, /found `url` and `urlFrom`/);
     refused({ url: "postgresql://u:p@a/b" }, /must not carry a password/);
-    refused({ url: "postgresql://u@a" }, /must be postgresql:\/\/user@host:port\/database/);
+    refused({ url: "postgresql://u@a" }, /must be postgresql:\/\/host:port\/database, with the user before the host$/);
+    refused({ url: "postgresql://u@a/b?sslcert=x" }, /must not have the parameter `sslcert`: it is not understood here$/);
     refused({ url: "postgresql://a/b" }, /must name the user/);
     refused({ url: "postgresql://a/b", username: "u" }, /must come with `passwordFrom`/);
     refused({ url: "postgresql://u@a/b", tls: { certFile: "x" } }, /must have both/);
