@@ -72,7 +72,7 @@ function connectionOf(
   if (found === undefined && ref.kind !== "named" && namespaced) {
     throw none(`${kind} ${key} cannot be seen: this controller watches some namespaces only; use a QueueConnection`);
   }
-  if (found === undefined) throw none(`there is no ${kind} ${key}`);
+  if (found === undefined) throw none(`there is no ${kind} ${key}, or none without errors`);
   if (mayUse(found, ref.namespace)) return found;
   throw none(`${kind} ${key} does not let namespace '${ref.namespace}' use it`);
 }
