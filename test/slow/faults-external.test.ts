@@ -1,5 +1,5 @@
 import { test } from "node:test";
-import { answerFaults, type Fault, heldThroughAll, mute, networkFaults } from "../faults/support/elsewhere.ts";
+import { answerFaults, dialFaults, type Fault, heldThroughAll, networkFaults } from "../faults/support/elsewhere.ts";
 import { startScaler, type TestScaler } from "../support/external-scaler.ts";
 
 /** It answers with a status of gRPC. */
@@ -13,9 +13,10 @@ const statuses = [
   answers("DEADLINE_EXCEEDED", 4, "timeout"),
   answers("RESOURCE_EXHAUSTED", 8, "limit"),
   answers("UNAUTHENTICATED", 16, "auth"),
+  answers("NOT_FOUND", 5, "missing"),
 ];
 
-test("a scaler in another process is refused, silent, mute, slow, cut off, stopped, killed, or says that it cannot: held (rows 1, 4, 5, 16, 40, 41, 42, 54)", async () => {
+test("a scaler in another process is refused, silent, mute, without a name, slow, cut off, stopped, killed, or says that it cannot: held (rows 1, 4, 5, 16, 30, 31, 40, 41, 42, 54)", async () => {
   await using scaler = await startScaler();
   const fill = (jobs: number) => scaler.tell("put", { queue: "backlog", jobs });
   let waiting = 3;
@@ -34,7 +35,7 @@ test("a scaler in another process is refused, silent, mute, slow, cut off, stopp
     trigger: { external: { metadata: { queue: "backlog" } } },
     faults: [
       ...networkFaults,
-      mute,
+      ...dialFaults,
       ...answerFaults,
       { name: "SIGSTOP", sees: "timeout", begin: () => scaler.freeze(true), end: () => scaler.freeze(false) },
       {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { monotonicMs } from "../../src/brokers/clock.ts";
 import type { Reading } from "../../src/core/contract.ts";
-import { answerFaults, mute, networkFaults } from "../faults/support/elsewhere.ts";
+import { answerFaults, dialFaults, networkFaults } from "../faults/support/elsewhere.ts";
 import { queue, throughRabbit } from "../faults/support/rabbitmq.ts";
 import { skipWithoutRabbit, startRabbit, type TestRabbit } from "../support/rabbitmq.ts";
 import { openLab } from "../support/rabbitmq-lab.ts";
@@ -46,21 +46,24 @@ test(
       },
     ]),
 );
-test("RabbitMQ is silent, mute, stopped, killed and back without statistics: held (rows 4, 5, 7, 40)", { skip }, () =>
-  throughRabbit((server, { again }) => [
-    ...networkFaults.slice(1),
-    mute,
-    { name: "SIGSTOP", sees: "timeout", begin: server.stopProcess, end: server.contProcess },
-    {
-      name: "kill -9",
-      sees: "unreachable",
-      begin: server.kill9,
-      async end() {
-        await server.restart();
-        await again();
+test(
+  "RabbitMQ is silent, mute, without a name, stopped, killed and back without statistics: held (rows 4, 5, 7, 30, 40)",
+  { skip },
+  () =>
+    throughRabbit((server, { again }) => [
+      ...networkFaults.slice(1),
+      ...dialFaults,
+      { name: "SIGSTOP", sees: "timeout", begin: server.stopProcess, end: server.contProcess },
+      {
+        name: "kill -9",
+        sees: "unreachable",
+        begin: server.kill9,
+        async end() {
+          await server.restart();
+          await again();
+        },
       },
-    },
-  ]),
+    ]),
 );
 
 // Of a quorum queue AMQP is asked at every reading.
