@@ -1,5 +1,6 @@
 import type { Rules } from "../core/spec.ts";
 import type { Complaint } from "./finding.ts";
+import type { RuleId } from "./rules.ts";
 import { textOf } from "./tree.ts";
 
 type Directions = NonNullable<Rules["pause"]>["directions"];
@@ -27,6 +28,8 @@ const pauseAnnotations = {
   until: "worktide.dev/paused-until",
   reason: "worktide.dev/paused-reason",
 } as const;
+const ours = "worktide.dev/";
+const all: readonly string[] = Object.values(pauseAnnotations);
 
 const directionsOf = new Map<string, Directions | "None">([
   ["true", "Both"],
@@ -47,8 +50,9 @@ const longestReason = 256;
 const time = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/;
 
 /**
- * What the annotations ask for, and what is wrong with them. One that cannot be read pauses nothing by itself: its
- * complaint is an error, and of a ScaledWorker with an error the spec before stays in force.
+ * What the annotations ask for, and what is wrong with them. A wish that cannot be read is an error, and of a ScaledWorker
+ * with an error the spec before stays in force. A wish whose end cannot be read holds without one: whoever pauses in a
+ * hurry is not to see the pool go on.
  */
 export function annotatedPause(
   annotations: Readonly<Record<string, unknown>> = {},
@@ -57,19 +61,23 @@ export function annotatedPause(
   const [asked, end, why] = [annotations[paused], annotations[until], annotations[reason]];
   const directions = asked === undefined ? "None" : directionsOf.get(textOf(asked).toLowerCase());
   const complaints: Complaint[] = [];
-  const wrong = (key: string, must: string) =>
+  const tell = (rule: RuleId, key: string, says: string, severity?: "warning") =>
     complaints.push({
-      rule: "pause-annotation",
-      message: `annotation \`${key}\` ${must}`,
-      path: ["metadata", "annotations", key],
+      ...{ rule, message: `annotation \`${key}\` ${says}`, path: ["metadata", "annotations", key] },
+      ...(severity && { severity }),
     });
-  if (directions === undefined) wrong(paused, "must be one of 'true', 'up', 'down', 'false'");
-  const endMs = end === undefined ? undefined : Date.parse(textOf(end));
-  if (end !== undefined && (Number.isNaN(endMs) || !time.test(textOf(end)))) {
-    wrong(until, "must be a time such as '2026-12-24T18:00:00Z'");
+  if (directions === undefined) tell("pause-annotation", paused, "must be one of 'true', 'up', 'down', 'false'");
+  const endMs = time.test(textOf(end ?? "")) ? Date.parse(textOf(end)) : Number.NaN;
+  const isEndless = Number.isNaN(endMs);
+  if (asked === undefined && end !== undefined) tell("pause-annotation", until, `must stand beside \`${paused}\``);
+  else if (isEndless && end !== undefined) {
+    tell("pause-end", until, "must be a time such as '2026-12-24T18:00:00Z'; as it stands, the pause has no end", "warning");
   }
-  if (asked === undefined && end !== undefined) wrong(until, `must stand beside \`${paused}\``);
-  if (complaints.length > 0 || directions === undefined || directions === "None") return { complaints };
+  for (const key of Object.keys(annotations)) {
+    if (!key.startsWith(ours) || all.includes(key)) continue;
+    tell("unknown-annotation", key, `must be one of \`${all.join("`, `")}\`: this one does nothing`, "warning");
+  }
+  if (directions === undefined || directions === "None") return { complaints };
   const told = why === undefined || why === "" ? `annotation ${paused}` : textOf(why).slice(0, longestReason);
-  return { complaints, pause: { directions, reason: told, ...(endMs === undefined ? {} : { until: endMs }) } };
+  return { complaints, pause: { directions, reason: told, ...(isEndless ? {} : { until: endMs }) } };
 }

@@ -79,6 +79,8 @@ export const rules = {
   "queue-pattern": { held: "webhook", what: "A pattern of queues is a regular expression." },
   "blind-protect": { held: "webhook", what: "`protect: busy` sees who is busy." },
   "pause-annotation": { held: "webhook", what: "Annotations that pause can be read." },
+  "pause-end": { held: "webhook", what: "The end of a pause can be read. A warning: until it can, there is none." },
+  "unknown-annotation": { held: "webhook", what: "Annotations of Worktide are ones that it knows. A warning." },
   "unknown-connection": { held: "webhook", what: "The connection is there. In a cluster a warning: it may come later." },
   "connection-namespace": { held: "webhook", what: "The ClusterQueueConnection lets the namespace use it." },
   "shared-target": { held: "webhook", what: "No two ScaledWorkers scale one target." },

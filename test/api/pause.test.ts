@@ -45,13 +45,7 @@ describe("a pause by annotation", () => {
   });
 
   it("is told of when it cannot be read, and the worker is not taken", () => {
-    const wrong = [
-      { paused: "yess" },
-      { paused: "constructor" },
-      { paused: "true", "paused-until": "tomorrow" },
-      { paused: "true", "paused-until": "2026-12-24" },
-      { "paused-until": until },
-    ];
+    const wrong = [{ paused: "yess" }, { paused: "constructor" }, { "paused-until": until }];
     for (const marks of wrong) {
       const { worker, findings } = annotated(marks);
       assert.equal(worker, undefined);
@@ -62,6 +56,27 @@ describe("a pause by annotation", () => {
       );
       assert.match(findings[0]?.message ?? "", /^annotation `worktide.dev\/paused(-until)?` must /);
     }
+  });
+
+  it("holds without an end where that cannot be read, and says so", () => {
+    for (const end of ["tomorrow", "2026-12-24", "2026-99-99T00:00:00Z", ""]) {
+      const { worker, findings } = annotated({ paused: "true", "paused-until": end });
+      assert.deepEqual(worker?.pauses, [{ directions: "Both", reason: "annotation worktide.dev/paused" }], end);
+      assert.deepEqual(
+        findings.map(({ rule, severity }) => [rule, severity]),
+        [["pause-end", "warning"]],
+      );
+    }
+  });
+
+  it("that is misspelt in its key is warned of", () => {
+    const { worker, findings } = annotated({ pausd: "true" });
+    assert.equal(worker?.rules.pause, undefined);
+    assert.deepEqual(
+      findings.map(({ rule, severity }) => [rule, severity]),
+      [["unknown-annotation", "warning"]],
+    );
+    assert.match(findings[0]?.message ?? "", /^annotation `worktide.dev\/pausd` must be one of `worktide.dev\/paused`, /);
   });
 
   it("changes the digest, though not the generation", () => {
