@@ -52,8 +52,8 @@ function pathOf(name: string): string {
 
 async function ask<Answer>(path: string, flags: AskFlags, world: World): Promise<Answer> {
   const text = await fetchText(path, flags, world);
-  // What brokers, workers and files say must not steer the terminal of who asks.
-  const shown = (_: string, value: unknown) => (typeof value === "string" ? visible(value) : value);
+  // What brokers, workers and files say must not steer the terminal of who asks, nor stand in a line of its own.
+  const shown = (_: string, value: unknown) => (typeof value === "string" ? visible(value).replaceAll("\n", "\\n") : value);
   return JSON.parse(text, flags.json === true ? undefined : shown) as Answer;
 }
 

@@ -16,6 +16,7 @@ import { createSeries } from "../telemetry/series.ts";
 import { listen } from "../web/listen.ts";
 import { loadPage } from "../web/page.ts";
 import { createWeb } from "../web/web.ts";
+import { createTroubleLog } from "./trouble-log.ts";
 import type { World } from "./world.ts";
 
 export type HouseOptions = Readonly<{
@@ -79,20 +80,13 @@ export async function openHouse(options: HouseOptions, world: World): Promise<Ho
   const failed = (doing: string, cause: unknown) => log.error({ doing, err: cause }, "something failed");
 
   let decisions = 0;
-  const warned = new Map<string, string>();
+  const troubles = createTroubleLog(log);
   const observer = createObserver({
     brokers: byType,
     clock: world.now,
     random: Math.random,
     everyRead: record.isFile,
-    onConnection: ({ name, up, problem, warning }) => {
-      if (up) log.info({ connection: name }, "connected");
-      if (warning !== undefined && warned.get(name) !== warning) {
-        warned.set(name, warning);
-        log.warn({ connection: name, reason: warning }, "jobs may be lost");
-      }
-      if (!up) log.warn({ connection: name, problem: problem?.kind, reason: problem?.message }, "connection is down");
-    },
+    onConnection: troubles.connection,
     onRound: ({ connection, ms }) => metrics.round(connection, ms),
     onFault: failed,
   });
@@ -113,8 +107,10 @@ export async function openHouse(options: HouseOptions, world: World): Promise<Ho
       inFull: record.isFile,
       nextDecision: () => ++decisions,
       mayAct: options.mayAct ?? (() => true),
-      observed: (worker, { watch }, { observation: { failure, reading }, changed }) => {
-        if (failure !== undefined) metrics.readingFailed(watch.connection.name, watch.scaler.type, failure.problem.kind);
+      observed: (worker, trigger, { observation: { failure, reading }, changed }) => {
+        const { connection, scaler } = trigger.watch;
+        if (failure !== undefined) metrics.readingFailed(connection.name, scaler.type, failure.problem.kind);
+        troubles.read(worker, trigger, failure);
         const managed = changed || reading?.oldestMs !== undefined ? controller.find(worker) : undefined;
         if (managed !== undefined) ledger.touched(managed);
       },

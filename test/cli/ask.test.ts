@@ -94,7 +94,7 @@ describe("asking a running worktide", { timeout: 600_000 }, () => {
     await other.write(other.connection(), other.pool(other.nameOf("red"), { spec: { "\u001b[31mred": 1 } }));
     const { stdout } = await other.ask(["check", "-f", other.file]);
     assert.match(stdout, /`spec\.\\u001b\[31mred` is not a known field/);
-    const problem = { kind: "invalid", message: "\u001b[31mred", since: new Date().toISOString(), count: 1 };
+    const problem = { kind: "invalid", message: "\u001b[31mred\nSIZE 0", since: new Date().toISOString(), count: 1 };
     const snapshot = await house.snapshot(life, name);
     const worker = { ...snapshot, triggers: snapshot.triggers.map((trigger) => ({ ...trigger, problem })) };
     const server = createServer((request, response) => {
@@ -108,6 +108,7 @@ describe("asking a running worktide", { timeout: 600_000 }, () => {
     for (const { stdout: text, stderr } of told) {
       assert.match(text + stderr, /\\u001b\[31mred/);
       assert.ok(!(text + stderr).includes("\u001b"));
+      assert.doesNotMatch(text, /^\s*SIZE 0/m);
     }
   });
 
