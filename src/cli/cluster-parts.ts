@@ -149,7 +149,7 @@ function houseOf(parts: Parts, { config, hosts, log }: ClusterOptions, world: Wo
       readers: readersOf(references),
       namespaced: config.namespaces !== undefined,
       brokers: [watchedPodsBroker(targets.pods, world.now)],
-      openTarget: async (worker) => targets.open(worker),
+      openTarget: async (worker, { rules }) => targets.open(worker, rules),
       mayAct: () => lease.isLeader(),
       leading: () => lease.isLeader(),
       scaled: (key, { decision, applied }) => parts.publisher.scaled(key, decision, applied.size),

@@ -1,6 +1,7 @@
 import type { ScaledWorker } from "../api/resolve.ts";
 import type { JobTarget } from "../api/resolve-target.ts";
 import type { ScaledWorkerStatus } from "../api/status.ts";
+import type { Rules } from "../core/spec.ts";
 import type { Fence, Kube } from "../kube/kube.ts";
 import { createJobTarget } from "../targets/job.ts";
 import type { Pods } from "../targets/pods.ts";
@@ -28,7 +29,8 @@ export type TargetsHouse = Readonly<{
 
 /** Opens what ScaledWorkers of a cluster scale. */
 export interface Targets extends AsyncDisposable {
-  open(worker: ScaledWorker): Target;
+  /** @param rules Those in force just now. */
+  open(worker: ScaledWorker, rules: () => Rules): Target;
   /** The pods of a namespace, out of a watch that all share. */
   pods(namespace: string): Pods;
   /** What of the target of this worker must outlive this process; undefined while it is not known. */
@@ -43,6 +45,7 @@ export function createTargets(house: TargetsHouse): Targets {
   const openScale = (
     { key, namespace, name }: ScaledWorker,
     ref: Readonly<{ apiVersion: string; kind: string; name: string }>,
+    rules: () => Rules,
   ) => {
     const target = createScaleTarget({
       ref: { ...ref, namespace },
@@ -58,6 +61,7 @@ export function createTargets(house: TargetsHouse): Targets {
         );
       },
       notice: (notice) => house.notice(key, notice),
+      observes: () => rules().mode === "Observe",
     });
     scales.set(key, target);
     return target;
@@ -66,17 +70,17 @@ export function createTargets(house: TargetsHouse): Targets {
   const openJobs = ({ namespace, name, uid = "" }: ScaledWorker, target: JobTarget) =>
     createJobTarget({ target, owner: { namespace, name, uid }, kube, watches, fence, failed: house.failed });
 
-  const openTarget = (worker: ScaledWorker): Target => {
+  const openTarget = (worker: ScaledWorker, rules: () => Rules): Target => {
     const { target } = worker;
-    if (target.kind === "scale") return openScale(worker, target.ref);
+    if (target.kind === "scale") return openScale(worker, target.ref, rules);
     if (target.kind === "job") return openJobs(worker, target);
     throw new Error("`spec.target.process` must not be used in a cluster");
   };
 
   return {
-    open(worker) {
+    open(worker, rules) {
       const { key } = worker;
-      const target = openTarget(worker);
+      const target = openTarget(worker, rules);
       const stop = target.onChange(() => house.changed(key));
       return {
         ...target,

@@ -33,9 +33,11 @@ export function createSizeKeeper(
     /** What is remembered outside of this process just now. */
     memory: () => ScaleMemory | undefined;
     notice: (notice: TargetNotice) => void;
+    /** Nothing is changed by us just now (`mode: Observe`): sizes are others' to set, a zero too. */
+    observes: () => boolean;
   }>,
 ): SizeKeeper {
-  const { title, clock, memory, notice } = options;
+  const { title, clock, memory, notice, observes } = options;
   let uid: string | undefined;
   let foreign: Foreign = untouched;
   /** Its size when this process saw it first. */
@@ -68,9 +70,10 @@ export function createSizeKeeper(
     if (before === replicas) return;
     const ours = doubted === replicas && before !== undefined;
     foreign = ours ? wrote(foreign, before, replicas) : noticed(foreign, replicas, setBy, clock());
+    if (observes()) foreign = { ...untouched, replicas };
     changedAt = clock();
     doubted = undefined;
-    if (ours || before === undefined) return;
+    if (ours || before === undefined || observes()) return;
     notice({ reason: "ScaledByOther", message: `${foreign.by} scaled ${title} from ${before} to ${replicas}` });
   };
 

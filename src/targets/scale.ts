@@ -23,6 +23,8 @@ export type ScaleTargetOptions = Readonly<{
    */
   beforeZero?: (memory: ScaleMemory) => Promise<void>;
   notice?: (notice: TargetNotice) => void;
+  /** Nothing is changed by us just now. */
+  observes?: () => boolean;
 }>;
 
 export interface ScaleTarget extends Target {
@@ -43,10 +45,10 @@ const patienceMs = 60_000;
  * that were chosen: see {@link removeThenWrite}. Disposing leaves the target as it is.
  */
 export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
-  const { ref, kube, watches, fence, memory = () => undefined, beforeZero, notice = () => {} } = options;
+  const { ref, kube, watches, fence, memory = () => undefined, beforeZero, notice = () => {}, observes = () => false } = options;
   const { clock } = watches;
   const title = `${ref.kind} ${ref.name}`;
-  const sizes = createSizeKeeper({ title, clock, memory, notice });
+  const sizes = createSizeKeeper({ title, clock, memory, notice, observes });
   const teller = createTeller(() => [pool(), findTrouble()]);
   const pool = teller.kept(look);
   const view = createScaleView(ref, { kube, watches }, teller.changed);

@@ -309,7 +309,7 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
     assert.equal(await house.replicas("mails"), 3);
   });
 
-  it("leaves a target to a HorizontalPodAutoscaler that comes, says so, and takes it back", async () => {
+  it("leaves a target to a HorizontalPodAutoscaler that comes, says so, may observe, and takes it back, from zero too", async () => {
     await using house = await openClusterHouse(plane);
     await house.pool("mails");
     await using _ = await house.start();
@@ -327,6 +327,9 @@ describe("worktide controller", { skip: await noControlPlane() }, () => {
     assert.equal(await house.replicas("mails"), 1);
     await house.patch("mails", { spec: { mode: "Observe" } });
     await house.reason("mails", "ObserveOnly");
+    // As whoever is to be replaced does: that is nobody's wish that nothing runs.
+    await plane.kubectl(["-n", house.room, "scale", "deployment/mails", "--replicas=0"]);
+    await waitFor("zero to be seen", async () => (await house.get("mails")).status?.size?.replicas === 0, waitMs);
     await house.patch("mails", { spec: { mode: "Scale" } });
     await house.reason("mails", "Conflict");
     await plane.request("DELETE", `${autoscalers}/old`);

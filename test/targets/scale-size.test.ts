@@ -11,13 +11,14 @@ const byManifest = { manager: "argocd", declares: true };
 function keeper(remembered?: ScaleMemory) {
   const notices: TargetNotice[] = [];
   const time = { now: 1000 };
-  const kept = { memory: remembered };
+  const kept = { memory: remembered, observes: false };
   const memory = () => kept.memory;
   const sizes = createSizeKeeper({
     title: "Deployment mails",
     clock: () => time.now,
     memory,
     notice: (one) => notices.push(one),
+    observes: () => kept.observes,
   });
   const see = (replicas: number, resourceVersion: number, changes: Partial<ScaleObject> = {}) => {
     const object = { uid: "u1", generation: 1, leaving: false, rolling: false, ...changes };
@@ -39,6 +40,19 @@ describe("the size in force", () => {
     assert.equal(see(7, 12), 7);
     assert.equal(see(7, 99), 7);
     assert.deepEqual(notices, []);
+  });
+
+  test("is others' to set while we only observe: a zero of theirs pauses nothing once we scale", () => {
+    const { sizes, see, notices, kept } = keeper();
+    kept.observes = true;
+    for (const [at, replicas] of [3, 5, 2, 0].entries()) see(replicas, 10 + at);
+    kept.observes = false;
+    see(0, 14);
+    assert.deepEqual([sizes.foreign(), notices], [{ ...untouched, replicas: 0 }, []]);
+    assert.deepEqual(sizes.memory(), { uid: "u1", replicas: 0, original: 3 });
+    see(4, 15);
+    see(0, 16);
+    assert.equal(sizes.foreign().zeroBy, "somebody");
   });
 
   test("is somebody else's when that came after ours, and that is told once", () => {
