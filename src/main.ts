@@ -65,5 +65,7 @@ async function main(): Promise<void> {
 }
 
 await main();
+// Not by taking itself apart: Node 24.21 was seen to wait for ever, at full speed, for a request that nobody will answer.
+process.once("beforeExit", () => process.exit());
 // What was to be stopped is: output that nobody reads must not keep the process.
 if (stop.signal.aborted) setTimeout(() => process.exit(), 2000).unref();
