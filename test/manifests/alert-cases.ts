@@ -46,14 +46,13 @@ export const alertCases: Readonly<Record<string, Case>> = {
     at: "30m",
     fires: {
       [`worktide_writes_total{outcome="ok",${pod}}`]: "0+1x2000",
-      [`worktide_writes_total{outcome="denied",${pod}}`]: "0+3x2000",
+      [`worktide_writes_total{outcome="failed",${pod}}`]: "0+3x2000",
     },
     silent: {
       "few fail": {
         [`worktide_writes_total{outcome="ok",${pod}}`]: "0+9x2000",
         [`worktide_writes_total{outcome="failed",${pod}}`]: "0+1x2000",
       },
-      "conflicts are decided anew": { [`worktide_writes_total{outcome="conflict",${pod}}`]: "0+9x2000" },
     },
   },
   WorktideSeriesFolded: {

@@ -29,15 +29,20 @@ export type ElsewhereScenario = Readonly<{
   shorten?: () => Promise<unknown>;
   /** More environment for worktide. */
   env?: Readonly<Record<string, string>>;
+  /** Connections of ours at most, where its client cannot drop one at once. */
+  clients?: number;
 }>;
 
 /**
  * One fault after the other under three workers, with a second trigger that wants none: the size is held through each, it
  * is known again by itself, and in the end it follows the queue again. Judged by all invariants.
  */
-export async function heldThroughAll({ source, trigger, faults, shorten, env = {} }: ElsewhereScenario): Promise<void> {
+export async function heldThroughAll({ source, trigger, faults, shorten, env = {}, clients }: ElsewhereScenario): Promise<void> {
   const backlog = pool("backlog", { kind: "elsewhere", waitingPerReplica: 1, also: true, trigger });
-  await using stage = await setStage({ pools: [backlog, calm], elsewhere: source, env });
+  await using stage = await setStage({
+    ...{ pools: [backlog, calm], elsewhere: source, env },
+    ...(clients !== undefined && { constants: { clients } }),
+  });
   await stage.settles("calm", 1);
   await stage.settles("backlog", 3);
   for (const { name, sees, outage = true, begin, end } of faults) {
