@@ -215,15 +215,18 @@ suite("What is declared is changed, taken away or wrong", { skip: await noContro
     await using stage = await setClusterStage(plane, { pools: [backlog] });
     const { life } = await stage.start();
     await stage.settles("backlog", 3);
-    await plane.request("DELETE", `/api/v1/namespaces/${stage.room}`);
-    await sized(stage, 9);
-    await stage.wait("the ScaledWorker to be gone", async () =>
-      stage.get("backlog").then(
-        () => false,
-        () => true,
-      ),
-    );
+    await stage.fault({ fault: "the namespace ends", undeclared: true }, async () => {
+      await plane.request("DELETE", `/api/v1/namespaces/${stage.room}`);
+      await sized(stage, 9);
+      await stage.wait("the ScaledWorker to be gone", async () =>
+        stage.get("backlog").then(
+          () => false,
+          () => true,
+        ),
+      );
+    });
     assert.ok(!life.gone());
+    await stage.judge();
   });
   test("deleted, made without its key, and whole again: it is not known meanwhile, nobody logs in without one (row 73)", async () => {
     await using stage = await setClusterStage(plane, { pools: [backlog] });
