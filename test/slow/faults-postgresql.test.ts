@@ -61,7 +61,7 @@ async function whileBusy(
 /** An outage is one line for each reason in a row, however long it lasts. */
 function saidOnce(said: readonly string[]): void {
   const states = said.flatMap((line) => {
-    if (!line.includes('"connection":"default/main"')) return [];
+    if (!line.includes('"connection":"default/main"') || line.includes('"msg":"a queue is not known"')) return [];
     return /"msg":"connected"/.test(line) ? ["up"] : (/"problem":"(\w+)"/.exec(line)?.[1] ?? []);
   });
   const again = states.filter((state, i) => state === states[i - 1]);
