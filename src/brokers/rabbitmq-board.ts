@@ -1,7 +1,7 @@
 import { monotonicMs } from "./clock.ts";
 import type { Holder } from "./rabbitmq-client.ts";
 import type { Management } from "./rabbitmq-management.ts";
-import { at, count, rowsOf, string } from "./rabbitmq-rows.ts";
+import { at, count, hasNoMajority, type Row, rowsOf, string } from "./rabbitmq-rows.ts";
 
 type ChannelRow = Readonly<{ connection: string; host: string; port: number; unacked: number | undefined }>;
 
@@ -19,6 +19,11 @@ export interface Board {
   /** Who consumes a queue; undefined until everything that tells it has been seen once. */
   holders(queue: string): Readonly<{ holders: readonly Holder[]; takenAt: number }> | undefined;
   traffic(queue: string): Traffic | undefined;
+  /**
+   * A quorum queue whose leader lives without the others: it goes on telling the number that it had when they went. Only the
+   * statistics know it without asking all nodes, and one that is silent would hold up the answer.
+   */
+  hasNoMajority(queue: string): boolean;
   /** Names that the statistics know: a queue without a leader is among them, and not in the list of the present. */
   queues(): Iterable<string>;
   /** How far the consumers of a stream are behind; undefined where nobody tells. */
@@ -37,6 +42,7 @@ export function createBoard(management: Management, vhost: string, intervalMs: n
   /** Names that clients gave their connections; undefined for one that has none. */
   let names = new Map<string, string | undefined>();
   let traffic: ReadonlyMap<string, Traffic> = new Map();
+  let minorities: ReadonlySet<string> = new Set();
   let lags: ReadonlyMap<string, number> = new Map();
   let lagsAt = 0;
   let trusted = true;
@@ -78,8 +84,10 @@ export function createBoard(management: Management, vhost: string, intervalMs: n
       5000,
       async (askedAt) => {
         const columns = ["publish", "ack", "deliver_no_ack", "get_no_ack"].map((column) => `message_stats.${column}`);
-        const answer = await management.get(`queues/${path}?columns=name,head_message_timestamp,${columns.join(",")}`);
-        traffic = trafficRows(answer, askedAt - intervalMs);
+        const present = "columns=name,type,members,online,head_message_timestamp";
+        const rows = rowsOf(await management.get(`queues/${path}?${present},${columns.join(",")}`));
+        traffic = trafficRows(rows, askedAt - intervalMs);
+        minorities = new Set(rows.filter(hasNoMajority).map(({ name }) => String(name)));
       },
       () => true,
     ),
@@ -130,6 +138,7 @@ export function createBoard(management: Management, vhost: string, intervalMs: n
       return { holders: [...held.values()].filter((one) => one !== undefined), takenAt: channelsAt - intervalMs };
     },
     traffic: (queue) => traffic.get(queue),
+    hasNoMajority: (queue) => minorities.has(queue),
     queues: () => traffic.keys(),
     lag(stream) {
       const messages = lags.get(stream);
@@ -165,10 +174,10 @@ function consumerRows(answer: unknown): ReadonlyMap<string, readonly string[]> {
   return new Map([...byQueue].map(([queue, channels]) => [queue, [...channels]]));
 }
 
-function trafficRows(answer: unknown, takenAt: number): ReadonlyMap<string, Traffic> {
+function trafficRows(answer: readonly Row[], takenAt: number): ReadonlyMap<string, Traffic> {
   const now = Date.now();
   const rows = new Map<string, Traffic>();
-  for (const row of rowsOf(answer)) {
+  for (const row of answer) {
     const stats = row["message_stats"];
     const published = count(at(stats, "publish"));
     const ends = ["ack", "deliver_no_ack", "get_no_ack"].map((key) => count(at(stats, key)));

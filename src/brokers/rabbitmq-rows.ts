@@ -2,13 +2,13 @@ import { BrokerError } from "../core/contract.ts";
 
 /** Answers of the management API, whose fields may all be missing: after a restart, for a new queue, without statistics. */
 
-type Row = Readonly<Record<string, unknown>>;
+export type Row = Readonly<Record<string, unknown>>;
 
 /** One queue in the list of a virtual host. Counts are absent while RabbitMQ has none. */
 export type QueueRow = Readonly<{ type: string; state: string; ready?: number; unacked?: number }>;
 
 /** What {@link queueRows} reads of each. */
-export const queueColumns = "columns=name,type,state,messages_ready,messages_unacknowledged,members,online";
+export const queueColumns = "columns=name,type,state,messages_ready,messages_unacknowledged";
 
 /** Throws BrokerError where the answer is not a list: a proxy, another API. */
 export function rowsOf(answer: unknown): readonly Row[] {
@@ -38,7 +38,7 @@ export function queueRows(answer: unknown): ReadonlyMap<string, QueueRow> {
     const [ready, unacked] = [count(row["messages_ready"]), count(row["messages_unacknowledged"])];
     rows.set(name, {
       type: string(row["type"]) ?? "classic",
-      state: hasNoMajority(row) ? "minority" : (string(row["state"]) ?? "running"),
+      state: string(row["state"]) ?? "running",
       ...(ready !== undefined && { ready }),
       ...(unacked !== undefined && { unacked }),
     });
@@ -46,8 +46,8 @@ export function queueRows(answer: unknown): ReadonlyMap<string, QueueRow> {
   return rows;
 }
 
-/** What RabbitMQ 4 calls so itself: a leader that lives goes on telling the number that it had when the others went. */
-function hasNoMajority({ type, members, online }: Row): boolean {
+/** Of a row with the columns `type`, `members` and `online`: RabbitMQ 4 tells it as the queue's state as well. */
+export function hasNoMajority({ type, members, online }: Row): boolean {
   if (type !== "quorum" || !Array.isArray(members) || !Array.isArray(online)) return false;
   return members.length > 0 && online.length * 2 <= members.length;
 }

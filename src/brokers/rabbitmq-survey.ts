@@ -36,7 +36,8 @@ export function createSurveyor(vhost: string, management: Management | undefined
   const peaks = createPeaks(intervalMs);
   /** Of queues that were asked for: to AMQP a stream is empty, whatever is in it, and so is a quorum queue without a leader. */
   const types = new Map<string, string | undefined>();
-  let matched: ReadonlySet<string> = new Set();
+  /** By pattern: what matched it before, and is there. */
+  const matched = new Map<string, readonly string[]>();
   let asked: Promise<Listed> | undefined;
   let failures = 0;
   let pausedUntil = 0;
@@ -69,8 +70,11 @@ export function createSurveyor(vhost: string, management: Management | undefined
 
   /** Names by pattern; those too that are not listed: a queue whose leader is away is left out of the list. */
   const match = (rows: ReadonlyMap<string, QueueRow>, patterns: readonly RegExp[]) => {
-    const names = new Set([...rows.keys(), ...matched, ...(board?.queues() ?? [])]);
-    const matching = (one: RegExp) => patiently(one.source, () => [...names].filter((name) => one.test(name)));
+    const listed = [...rows.keys(), ...(board?.queues() ?? [])];
+    const matching = (one: RegExp) => {
+      const names = new Set([...listed, ...(matched.get(one.source) ?? [])]);
+      return patiently(one.source, () => [...names].filter((name) => one.test(name)));
+    };
     return new Map(patterns.map((one) => [one.source, matching(one)]));
   };
 
@@ -92,7 +96,7 @@ export function createSurveyor(vhost: string, management: Management | undefined
     peaks.see(depths);
     for (const queue of queues) types.set(queue, rows?.get(queue)?.type ?? types.get(queue));
     const isThere = (queue: string) => rows?.has(queue) || !isMissing(depths.get(queue));
-    if (rows) matched = new Set([...all].filter(isThere));
+    for (const [pattern, names] of byPattern ?? []) if (names) matched.set(pattern, names.filter(isThere));
     const found = { vhost, board, askedAt, intervalMs, peaks, types, listedAt: "rows" in listed ? listed.askedAt : askedAt };
     const blind = "problem" in listed ? listed.problem : off;
     return {
@@ -174,7 +178,7 @@ function numbersOf(
     if (depth !== undefined && "kind" in depth) return depth;
     return { kind: "unreachable", message: `queue '${queue}' has no leader: too few of its nodes are up` };
   }
-  if (row.state === "minority") {
+  if (row.state === "minority" || board?.hasNoMajority(queue)) {
     const message = `queue '${queue}' has no majority, so that nobody gets its messages: too few of its nodes are up`;
     return { kind: "unreachable", message };
   }

@@ -6,6 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { skipWithoutRabbit, startRabbit, type TestRabbit } from "../support/rabbitmq.ts";
 import { openLab } from "../support/rabbitmq-lab.ts";
 import { type RabbitClient, rabbitClient } from "../support/rabbitmq-producer.ts";
+import { waitFor } from "../support/wait.ts";
 
 const skip = await skipWithoutRabbit();
 
@@ -80,11 +81,18 @@ describe("the management API of RabbitMQ", { skip }, () => {
       json(row({ type: "quorum", members: ["a", "b", "c"], online, messages_ready: 2, messages_unacknowledged: 0 }));
     await using lost = await standIn(quorum(["a"]));
     await using alone = await openLab(server, { management: { url: lost.url } });
-    const { kind, message } = await alone.problem({ queue: "mails" });
-    assert.equal(kind, "unreachable");
-    assert.match(message, /^queue 'mails' has no majority/);
+    let [result] = await alone.outcomes({ queue: "mails" });
+    await waitFor("the statistics", async () => {
+      [result] = await alone.outcomes({ queue: "mails" });
+      return result !== undefined && "problem" in result;
+    });
+    const problem = result && "problem" in result ? result.problem : undefined;
+    assert.equal(problem?.kind, "unreachable");
+    assert.match(problem?.message ?? "", /^queue 'mails' has no majority/);
     await using kept = await standIn(quorum(["a", "c"]));
     await using lab = await openLab(server, { management: { url: kept.url } });
+    const statistics = () => kept.asked.filter(({ url }) => url?.includes("online")).length;
+    await waitFor("the statistics", async () => (await lab.read({ queue: "mails" })) && statistics() > 0);
     assert.equal((await lab.read({ queue: "mails" })).waiting, 2, "one of three may be away");
   });
 

@@ -68,7 +68,7 @@ async function main(): Promise<boolean> {
   await using stage = openStage(cluster.stage);
   Object.assign(process.env, stageVariables(cluster.stage));
   const good = await tried(stage).catch((error: unknown) => console.error(error));
-  if (!good) console.error(await stage.report());
+  if (good === undefined) console.error(await stage.report());
   return good === true;
 }
 

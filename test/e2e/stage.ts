@@ -1,6 +1,7 @@
 import { execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import path from "node:path";
+import { afterEach } from "node:test";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
@@ -22,11 +23,15 @@ export const stageVariables = (stage: Stage): Readonly<Record<string, string>> =
 
 export type OpenStage = ReturnType<typeof openStage>;
 
-/** The cluster that `npm run test:e2e` started. */
+/** The cluster that `npm run test:e2e` started. Of a test that fails in it is told how the cluster was then. */
 export function theStage(): OpenStage {
   const given = process.env["WORKTIDE_E2E_STAGE"];
   if (!given) throw new Error("these tests run in a cluster: `npm run test:e2e`, with the path of this file to run it alone");
-  return openStage(JSON.parse(given));
+  const stage = openStage(JSON.parse(given));
+  afterEach(async (test) => {
+    if ("passed" in test && !test.passed) console.error(await stage.report());
+  });
+  return stage;
 }
 
 /** What tests do in a cluster, all of it by kubectl, which knows every way to log in. */
