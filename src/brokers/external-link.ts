@@ -6,7 +6,7 @@ import { abortable } from "./abortable.ts";
 import type { Calls, ExternalReader, Metadata, Streams } from "./external-client.ts";
 import { createListener } from "./external-listener.ts";
 import type { ExternalSettings } from "./external-settings.ts";
-import { lossOf } from "./grpc-channel.ts";
+import { closeChannel, lossOf } from "./grpc-channel.ts";
 import { grpcProblem, statusOf } from "./grpc-problem.ts";
 import { createEnding } from "./session.ts";
 import { tlsOptions } from "./tls.ts";
@@ -122,7 +122,7 @@ function createLink({ client, methods, head, own, secrets }: Parts): ExternalLin
   const listener = createListener(stream);
   const { lost, destroy } = createEnding(() => {
     listener.stop();
-    client.close();
+    void closeChannel(client.getChannel(), () => client.close());
   });
   /** A server that restarts or moves on closes the connection: behind another one may be another server. */
   const watch = () => {

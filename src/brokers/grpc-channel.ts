@@ -25,3 +25,17 @@ export function lossOf(channel: Channel, onReady = () => {}): Promise<Problem> {
   look();
   return promise;
 }
+
+/** As far as grpc-js 1.14 has it. */
+type Pools = Readonly<{ internalChannel?: { subchannelPool?: { pool?: Readonly<Record<string, readonly Pooled[]>> } } }>;
+type Pooled = Readonly<{ subchannel: Readonly<{ refcount: number; stopBackoff(): void }> }>;
+
+/**
+ * Closes a channel and all that it has. Left to itself, one whose connection has failed dials once more when its back-off is
+ * over, whoever has closed it meanwhile, and nobody ever ends what it gets: no option stops that timer.
+ */
+export async function closeChannel(channel: Channel, close: () => unknown): Promise<void> {
+  const pooled = Object.values((channel as Pools).internalChannel?.subchannelPool?.pool ?? {}).flat();
+  await close();
+  for (const { subchannel } of pooled) if (subchannel.refcount === 0) subchannel.stopBackoff();
+}

@@ -3,7 +3,7 @@ import type { protos, v3 } from "@google-cloud/monitoring";
 import type { protos as pubSubProtos, v1 } from "@google-cloud/pubsub";
 import { BrokerError, type Problem } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
-import { type Channel, lossOf } from "./grpc-channel.ts";
+import { type Channel, closeChannel, lossOf } from "./grpc-channel.ts";
 import { parseHostPort } from "./host-port.ts";
 import { googleProblem } from "./pubsub-problem.ts";
 import { type PubSubSettings, parseKeyFile } from "./pubsub-settings.ts";
@@ -87,6 +87,11 @@ export async function openGoogle(settings: PubSubSettings): Promise<Google> {
 /** What both of Google's clients are of. */
 type Stub = Readonly<{ getChannel(): Channel }>;
 
+async function closeClient(client: v1.SubscriberClient | v3.MetricServiceClient): Promise<void> {
+  const stub: unknown = await client.initialize();
+  await closeChannel((stub as Stub).getChannel(), () => client.close());
+}
+
 class GoogleClients implements Google {
   readonly timeSeries?: NonNullable<Google["timeSeries"]>;
   readonly lost: Promise<Problem>;
@@ -154,8 +159,10 @@ class GoogleClients implements Google {
   }
 
   close() {
-    const closing = [this.subscriber.close(), this.monitoring?.close()];
-    for (const each of closing) each?.catch(() => {}); // what never came to be has nothing to close
+    for (const client of [this.subscriber, this.monitoring]) {
+      const closing = client && closeClient(client);
+      closing?.catch(() => {}); // what never came to be has nothing to close
+    }
   }
 
   /** Nothing is tried twice behind our back: the next round is the next try. */

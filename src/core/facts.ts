@@ -2,7 +2,7 @@ import type { Observation, Reading } from "./contract.ts";
 import type { Reason, RuleName, Situation, Step } from "./decision.ts";
 import { type Demand, demandOf, goalText } from "./demand.ts";
 import type { TriggerMemory } from "./memory.ts";
-import { checkReading, withoutLeaving, work } from "./reading.ts";
+import { checkReading, inHand, withoutLeaving, work } from "./reading.ts";
 import type { TriggerRule } from "./spec.ts";
 import { span } from "./words.ts";
 
@@ -21,6 +21,8 @@ export type TriggerFacts = Readonly<{
   blind?: string;
   active: boolean;
   demand?: Demand;
+  /** Jobs in the hands of workers that leave: counted in the reading, and no demand. */
+  withLeaving?: number;
   memory: TriggerMemory;
 }>;
 
@@ -85,6 +87,7 @@ export function factsOf(rule: TriggerRule, observation: Observation, memory: Tri
   const blind = blindness(rule, observation, reading, ageMs, situation);
   const { scaleUp, scaleDown } = rules.behavior;
   const open = withoutLeaving(reading, pool);
+  const withLeaving = inHand(reading) - inHand(open);
   return {
     rule,
     observation,
@@ -94,6 +97,7 @@ export function factsOf(rule: TriggerRule, observation: Observation, memory: Tri
     recent: measures && ageMs <= rules.staleAfterMs,
     ...(blind === undefined ? undefined : { blind }),
     active: work(open) > rule.activation || (reading.wants ?? 0) > 0,
+    ...(withLeaving > 0 && { withLeaving }),
     demand: demandOf({
       rule,
       reading: open,

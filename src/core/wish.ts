@@ -52,9 +52,10 @@ function saying(trigger: TriggerFacts, wants: number): string {
 
 /** "430 waiting (goal: 50 waiting per worker)"; of nothing, the goal explains nothing. */
 function basis(trigger: TriggerFacts): string {
-  const { demand, reading, rule } = trigger;
+  const { demand, reading, rule, withLeaving } = trigger;
   if (reading === undefined || rule.goal.kind === "wants") return goalOf(trigger);
   const more: string[] = [];
+  if (withLeaving !== undefined) more.push(`${withLeaving} of them with workers that leave`);
   if (demand !== undefined && demand.wants > 0) more.push(`goal: ${goalOf(trigger)}`);
   if (demand?.capped !== undefined && reading.ceiling !== 0) more.push(`no more: ${demand.capped}`);
   if (demand?.beyond !== undefined) more.push(`${demand.beyond} is within tolerance of it`);

@@ -43,7 +43,8 @@ export function planOf({ to, remove }: Change, pool: Pool, pods: ReadonlyMap<str
     case "first": {
       const turn = members.filter(({ leaving }) => !leaving).map(({ id }) => id);
       const end = turn.findIndex((id) => !named.has(id));
-      return { size: Math.max(to, wanted - absent - (end < 0 ? turn.length : end)), first: [] };
+      const surplus = Math.max(0, staying.length - wanted); // they stand at the front, and go as it is
+      return { size: Math.max(to, wanted - absent - Math.max(0, (end < 0 ? turn.length : end) - surplus)), first: [] };
     }
     case "named": {
       const first = staying.filter(({ name }) => named.has(name)).slice(0, wanted - to - absent);
@@ -88,11 +89,13 @@ export async function removeThenWrite(
     present: Written;
     plan: Plan;
     still: () => boolean;
+    /** Called with the size that is about to be written: fewer pods may have gone than were chosen. */
+    begins: (to: number) => void;
     pods: () => ReadonlyMap<string, SeenPod>;
     direct: boolean;
   }>,
 ): Promise<Outcome> {
-  const { uid, present, plan, still, pods, direct } = work;
+  const { uid, present, plan, still, begins, pods, direct } = work;
   const { first } = plan;
   const gone = new Set<string>();
   const remove = async (pod: SeenPod) => {
@@ -107,6 +110,7 @@ export async function removeThenWrite(
   const replaced = () => stayingOf(pods()).filter(({ name }) => !gone.has(name)).length >= present.replicas;
   if (!(await holds(replaced, still, direct ? replacedMs.direct : replacedMs.other)) && direct) return { other: present };
   const how = { lane: "lower", tries: triesAfterDeletion, still } as const;
+  begins(to);
   return writer.patch(uid, present, to, how).catch((cause: unknown) => {
     if (!isKubeError(cause, "Forbidden")) throw cause;
     return writer.put(uid, present, to, how); // a role made by hand, which lacks the right to patch

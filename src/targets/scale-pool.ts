@@ -67,11 +67,12 @@ function memberOf({ name, aliases, up, leaving, seenAt }: SeenPod): Member {
  * | StatefulSet                                     | the highest ordinals                                |
  * | a rollout is under way                          | any: all must be idle                               |
  * | the API server is slow                          | the same: who is deleted would be replaced          |
- * | its pods belong to one ReplicaSet, or to none yet | whoever is named (see `scale-write.ts`)           |
+ * | a ReplicaSet has pods that are still to go      | none: it chooses others for those that we take      |
+ * | its pods belong to one ReplicaSet, or to none yet | whoever is named (see `scale-lower.ts`)           |
  * | any other                                       | any                                                 |
  */
 function removalOf(
-  { kind, object, foreign, slowUntil = 0, now }: ScaleState,
+  { kind, object, wanted, foreign, slowUntil = 0, now }: ScaleState,
   staying: readonly SeenPod[],
 ): NonNullable<Pool["removal"]> {
   if (inConflict(foreign, now)) return { who: "none", because: `${foreign.by} sets the size too` };
@@ -79,6 +80,9 @@ function removalOf(
   if (isRolling(object, staying)) return { who: "any", because: rollout };
   const replicaSet = kind === "Deployment" || kind === "ReplicaSet" || staying[0]?.owner?.kind === "ReplicaSet";
   if (replicaSet && slowUntil > now) return { who: "any", because: slow };
+  const surplus = staying.length - wanted;
+  if (replicaSet && surplus > 0)
+    return { who: "none", because: `${plural(surplus, "pod")} too many ${surplus === 1 ? "is" : "are"} still to go` };
   return { who: replicaSet ? "named" : "any" };
 }
 

@@ -156,9 +156,10 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
       const replaced = () => [...view.pods().values()].some(({ name, up }) => up && !before.has(name));
       const late = () => replaced() || clock() - beganAt > 2 * promptMs;
       const still = () => !signal.aborted && !(named && late());
-      sizes.begins(plan.size);
+      const removal = { uid, present, plan, still, begins: sizes.begins, pods: view.pods, direct: ref.kind === "ReplicaSet" };
+      if (!named) sizes.begins(plan.size);
       const outcome = named
-        ? await removeThenWrite(writer, { uid, present, plan, still, pods: view.pods, direct: ref.kind === "ReplicaSet" })
+        ? await removeThenWrite(writer, removal)
         : await writer.put(uid, present, plan.size, { lane: "lower", tries, still });
       if (named && "other" in outcome && late()) slowUntil = clock() + slowMs;
       if (named && "written" in outcome) spare(before, new Set(plan.first.map(({ name }) => name)));
@@ -168,8 +169,9 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
   }
 
   function spare(before: ReadonlySet<string>, going: ReadonlySet<string>): void {
-    const names = stayingOf(view.pods()).flatMap(({ name }) => (before.has(name) && !going.has(name) ? name : []));
-    spared = { names: new Set(names), until: clock() + verifyMs };
+    // One that is not up yet has nothing in hand: it may go for a replacement that stays.
+    const kept = stayingOf(view.pods()).filter(({ name, up }) => up && before.has(name) && !going.has(name));
+    spared = { names: new Set(kept.map(({ name }) => name)), until: clock() + verifyMs };
   }
 
   return {

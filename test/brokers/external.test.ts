@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { external } from "../../scalers/external.ts";
 import { externalBroker } from "../../src/brokers/external.ts";
 import type { ExternalReader } from "../../src/brokers/external-client.ts";
@@ -53,6 +54,16 @@ describe("a scaler in another process", () => {
       assert.doesNotMatch(problem.message, /s3cr3t/);
     }
     await scaler.tell("answer", {});
+  });
+
+  it("is dialled once for each attempt: what gRPC has given up never dials by itself afterwards, and holds no connection", async () => {
+    await using proxy = await startProxy(() => scaler.port);
+    await proxy.set({ kind: "reset" });
+    const attempts = 3;
+    for (let n = 0; n < attempts; n++) await problemOf(labOf(`127.0.0.1:${proxy.port}`));
+    await proxy.set({ kind: "pass" });
+    await pause(1500); // gRPC's own second, and a fifth of it
+    assert.deepEqual([proxy.dials(), proxy.open()], [attempts, 0]);
   });
 
   it("written for KEDA: active counts as one job at least, inactive as none, and no number is no zero", async () => {

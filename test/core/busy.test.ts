@@ -81,7 +81,9 @@ describe("members that readings name", () => {
     const leaving = crew([member("a", { leaving: true }), member("b", { leaving: true })]);
     const goal = { triggers: [trigger({ goal: { kind: "jobsPerReplica", jobs: 1 } })] };
     assert.equal(decided(leaving, [one(workers, { waiting: 0 })], goal).to, 0);
-    assert.equal(decided(leaving, [one([...workers, worker("x", 1)], { waiting: 0 })], goal).to, 1, "a stranger's job still is");
+    const stranger = decided(leaving, [one([...workers, worker("x", 1)], { waiting: 0 })], goal);
+    assert.equal(stranger.to, 1, "a stranger's job still is");
+    assert.match(stranger.summary, /wants 1: empty, 3 running \(2 of them with workers that leave; goal: 1 job per worker\)$/);
   });
 
   test("a reading asked for before the pool last changed proves nothing", () => {

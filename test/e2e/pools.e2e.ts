@@ -90,6 +90,14 @@ for (const { kind, name, command, queue, add } of pools) {
         ({ at, replicas }, i) => at > inHand[0] && at < inHand[1] && replicas < (sizes[i - 1]?.replicas ?? 0),
       );
       assert.ok(shrunk.length > 0, "the pool shrank while the job was in hand");
+      // Nobody else sets its size, and nobody was taken who was not chosen.
+      const told = await stage.json<{ items: readonly { reason: string; note: string }[] }>(
+        ...["get", "events.v1.events.k8s.io", "-n", room.name, "--field-selector", "type=Warning"],
+      );
+      assert.deepEqual(
+        told.items.filter(({ reason }) => reason === "WrongWorkerRemoved" || reason === "ScaledByOther").map(({ note }) => note),
+        [],
+      );
     });
   });
 }

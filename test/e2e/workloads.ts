@@ -83,6 +83,8 @@ export function workers(
           containers: [{ ...worker, env: [...worker.env, ...named] }],
           volumes: volumes(journal),
           terminationGracePeriodSeconds: graceSeconds,
+          // As process 1 it would not hear SIGTERM until it has set its handler, and take jobs for as long as its grace lasts.
+          shareProcessNamespace: true,
         },
       },
     },

@@ -1,4 +1,5 @@
 import { test } from "node:test";
+import { behindTls, heldThroughCertificates } from "../faults/support/certificates.ts";
 import { answerFaults, dialFaults, type Fault, heldThroughAll, networkFaults } from "../faults/support/elsewhere.ts";
 import { startScaler, type TestScaler } from "../support/external-scaler.ts";
 
@@ -63,5 +64,15 @@ test("a scaler in another process is refused, silent, mute, without a name, slow
       waiting = 1;
       await scaler.tell("take", { queue: "backlog", jobs: 2 });
     },
+  });
+});
+
+test("a scaler in another process shows a certificate that is not to be trusted: named, held, and asked again without a restart (row 43)", async (t) => {
+  await using scaler = await startScaler();
+  await scaler.tell("put", { queue: "backlog", jobs: 3 });
+  await heldThroughCertificates(t, {
+    serve: behindTls(() => scaler.port, "h2"),
+    spec: (port, tls) => ({ external: { address: `127.0.0.1:${port}`, tls } }),
+    trigger: { external: { metadata: { queue: "backlog" } } },
   });
 });

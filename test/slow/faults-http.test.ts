@@ -1,6 +1,7 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { behindTls, heldThroughCertificates } from "../faults/support/certificates.ts";
 import { dialFaults, heldThroughAll, networkFaults } from "../faults/support/elsewhere.ts";
 import { listening } from "../support/listening.ts";
 
@@ -46,6 +47,20 @@ test("a page is refused, silent, without a name, a proxy's own, cut off, slow, o
         odd("an hour old", "missing", told(3_600_000)),
       ],
       shorten: async () => (waiting = 1),
+    });
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+test("a page shows a certificate that is not to be trusted: named, held, and read again without a restart (row 43)", async (t) => {
+  const server = await listening(createServer((_, response) => response.end('{"waiting":3}')));
+  try {
+    await heldThroughCertificates(t, {
+      serve: behindTls(() => (server.address() as AddressInfo).port),
+      spec: (port, tls) => ({ http: { url: `https://127.0.0.1:${port}`, tls } }),
+      trigger: { http: { path: "/jobs", waiting: "$.waiting" } },
     });
   } finally {
     server.closeAllConnections();

@@ -1,15 +1,18 @@
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { suite, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { heldThroughCertificates, type TlsServer } from "../faults/support/certificates.ts";
 import { dialFaults, heldThroughAll } from "../faults/support/elsewhere.ts";
 import { pool } from "../faults/support/pools.ts";
 import { calm, heldDuring } from "../faults/support/scenario.ts";
 import { type Stage, setStage } from "../faults/support/stage.ts";
 import { skipWithoutPostgres, startPostgres } from "../support/postgresql.ts";
+import type { TestCerts } from "../support/redis-topologies.ts";
 import { signalOne, type TestDatabase } from "../support/sql-server.ts";
+import type { ServerCert } from "../support/tls-proxy.ts";
 import { waitFor } from "../support/wait.ts";
 
 /** Longer than the deadline of a reading, so that each fault is noticed. */
@@ -159,6 +162,19 @@ suite("PostgreSQL goes wrong while workers have jobs in hand", { concurrency: 3,
       await database.sql("ALTER USER watcher CONNECTION LIMIT -1");
     }));
 
+  test("it shows a certificate that is not to be trusted: named, held, and read again without a restart (row 43)", (t) =>
+    heldThroughCertificates(t, {
+      serve: postgresOverTls,
+      spec: (port, tls) => ({
+        postgresql: {
+          url: `postgresql://worktide@127.0.0.1:${port}/shop`,
+          passwordFrom: { file: join(dirname(tls.caFile), "password") },
+          tls,
+        },
+      }),
+      trigger: { postgresql: { query: "SELECT count(*) FROM backlog" } },
+    }));
+
   test("mute, cut off, without a name, without its table or a number of it: held (rows 30, 31, 40, 41, 54)", async () => {
     await using database = await startPostgres();
     await using undo = new AsyncDisposableStack();
@@ -196,3 +212,23 @@ suite("PostgreSQL goes wrong while workers have jobs in hand", { concurrency: 3,
     });
   });
 });
+
+/** A certificate of PostgreSQL is what its files hold when it is told to read them again. */
+async function postgresOverTls({ caFile }: TestCerts, { cert, key }: ServerCert): Promise<TlsServer> {
+  const [certFile, keyFile] = ["crt", "key"].map((end) => join(dirname(caFile), `shown.${end}`)) as [string, string];
+  await Promise.all([writeFile(certFile, cert), writeFile(keyFile, key)]);
+  const database = await startPostgres([], { caFile, certFile, keyFile });
+  await writeFile(join(dirname(caFile), "password"), database.password, { mode: 0o600 });
+  await database.sql("CREATE TABLE backlog (id int)", "INSERT INTO backlog VALUES (1), (2), (3)");
+  const [files] = await database.sql("SELECT current_setting('ssl_cert_file') AS cert, current_setting('ssl_key_file') AS key");
+  return {
+    port: database.port,
+    async show(shown) {
+      await writeFile(String(files?.["cert"]), shown.cert);
+      await writeFile(String(files?.["key"]), shown.key);
+      await database.sql("SELECT pg_reload_conf()");
+      await endOurs(database);
+    },
+    [Symbol.asyncDispose]: database.stop,
+  };
+}

@@ -1,16 +1,24 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { monotonicMs } from "../../src/brokers/clock.ts";
 import type { Reading } from "../../src/core/contract.ts";
+import { behindTls, heldThroughCertificates } from "../faults/support/certificates.ts";
 import { answerFaults, dialFaults, networkFaults } from "../faults/support/elsewhere.ts";
+import { celeryCommand, pool } from "../faults/support/pools.ts";
 import { queue, throughRabbit } from "../faults/support/rabbitmq.ts";
+import { setStage } from "../faults/support/stage.ts";
+import { findPython } from "../support/python.ts";
 import { skipWithoutRabbit, startRabbit, type TestRabbit } from "../support/rabbitmq.ts";
 import { openLab } from "../support/rabbitmq-lab.ts";
 import { rabbitClient } from "../support/rabbitmq-producer.ts";
 import { waitFor } from "../support/wait.ts";
 
 const skip = await skipWithoutRabbit();
+const found = await findPython();
+const python = "python" in found ? found.python : "";
+const skipCelery = "missing" in found ? found.missing : false;
 
 test(
   "RabbitMQ is refused, and short of memory; it has lost its data; a queue is deleted and declared again: held (rows 1, 6, 31, 50, 51)",
@@ -119,6 +127,52 @@ test("RabbitMQ has no room for our connection, and another password for its user
     ],
     { login },
   );
+});
+
+test("RabbitMQ shows a certificate that is not to be trusted: named, held, and read again without a restart (row 43)", {
+  skip,
+}, async (t) => {
+  await using server = await startRabbit();
+  const producer = await rabbitClient(server.url);
+  await producer.make(queue);
+  await producer.put(queue, 3);
+  producer.destroy();
+  const management = { url: server.managementUrl };
+  await heldThroughCertificates(t, {
+    serve: behindTls(() => server.port),
+    spec: (port, tls) => ({ rabbitmq: { url: `amqps://127.0.0.1:${port}`, management, tls } }),
+    trigger: { rabbitmq: { queue } },
+  });
+});
+
+test("One Celery worker has fetched all tasks from RabbitMQ, which then goes away for a while: nobody who holds one is stopped (rows 2, 18)", {
+  skip: skip || skipCelery,
+}, async () => {
+  await using server = await startRabbit();
+  const source = {
+    port: () => server.port,
+    spec: (port: number) => ({ rabbitmq: { url: `amqp://127.0.0.1:${port}`, management: { url: server.managementUrl } } }),
+    waiting: () => 0,
+  };
+  await using stage = await setStage({
+    pools: [pool("tasks", { kind: "celery", command: celeryCommand(python, 16) })],
+    elsewhere: source,
+    workerEnv: { CELERY_BROKER: server.url.replace("//", "//guest:guest@") },
+    constants: { transitionMs: 10_000, duplicates: "fail" },
+  });
+  await stage.enqueue("tasks", 14, 700);
+  await stage.busy(1);
+  await stage.fault({ fault: "silent", connection: "main", outage: true }, async () => {
+    await stage.proxy.set({ kind: "hole" });
+    await stage.sees("tasks", "timeout");
+    await pause(2500);
+    await stage.proxy.set({ kind: "pass" });
+    await stage.sees("tasks", undefined);
+  });
+  await stage.drained();
+  await stage.settles("tasks", 0);
+  const { writes } = await stage.judge();
+  assert.ok(writes("tasks").some(({ to }) => to === 3));
 });
 
 test("RabbitMQ takes a job that lasts too long from its worker: it is nobody's, then waits, and is never lost sight of (row 20)", {

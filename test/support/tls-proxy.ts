@@ -37,10 +37,10 @@ export type TestTlsProxy = AsyncDisposable &
     show(cert: ServerCert): void;
   }>;
 
-/** Speaks TLS on a free port of the loopback, and plain to `port`. */
-export async function startTlsProxy(target: number, first: ServerCert): Promise<TestTlsProxy> {
+/** Speaks TLS on a free port of the loopback, and plain to `port`. `protocol` is what clients agree on by ALPN: "h2". */
+export async function startTlsProxy(target: number, first: ServerCert, protocol?: string): Promise<TestTlsProxy> {
   const open = new Set<TLSSocket>();
-  const server = createServer(first, (client) => {
+  const server = createServer({ ...first, ...(protocol && { ALPNProtocols: [protocol] }) }, (client) => {
     open.add(client);
     const plain = createConnection({ port: target, host: "127.0.0.1" });
     for (const socket of [client, plain]) {

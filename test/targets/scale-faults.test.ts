@@ -160,6 +160,19 @@ describe("the removal of named pods", () => {
     }
   });
 
+  it("is our own change of size too where fewer went than were chosen, and the watch tells of it first (row 14)", async () => {
+    await using rig = await open(4);
+    let written = 0;
+    rig.api.set(({ method, path }) => {
+      if (method === "DELETE" && path.endsWith("mails-2")) return { status: 409, reason: "Conflict" };
+      return method === "PATCH" && written++ === 0 ? { doneThen: 504 } : undefined;
+    });
+    await rig.target.apply(change(4, 1, ["mails-1", "mails-2", "mails-3"]), never);
+    assert.equal(rig.stored(), 2);
+    await waitFor("its sight", () => rig.target.pool()?.wanted === 2, waitMs);
+    assert.deepEqual(rig.notices, []);
+  });
+
   it("whose answer is lost is looked up", async () => {
     await using rig = await open(3);
     rig.api.set(({ method }) => (method === "DELETE" ? { doneThen: 504 } : undefined));

@@ -126,6 +126,12 @@ describe("the way to a smaller size", () => {
     assert.equal(plan(state([...abc.slice(0, 2), pod("c", { leaving: true })], { wanted: 2 }), 1, ["c"]), "2");
   });
 
+  test("takes nobody while a ReplicaSet has pods too many: for each of them that we took it would choose another", () => {
+    const surplus = state(abc, { wanted: 2 });
+    assert.deepEqual(poolOf(surplus).removal, { who: "none", because: "1 pod too many is still to go" });
+    assert.equal(plan(surplus, 1, ["c"]), "2");
+  });
+
   test("takes empty places first", () => {
     assert.equal(plan(state(abc, { wanted: 5 }), 2, ["c"]), "2 c");
     assert.equal(plan(state(abc, { wanted: 5 }), 3, []), "3");
@@ -146,6 +152,8 @@ describe("the way to a smaller size", () => {
     assert.equal(plan(stateful, 1, ["w-3", "w-1"]), "3");
     assert.equal(plan(stateful, 2, ["w-1", "w-0"]), "4");
     assert.equal(plan({ ...stateful, wanted: 6 }, 3, ["w-3"]), "3");
+    assert.equal(plan({ ...stateful, wanted: 3 }, 1, ["w-3"]), "3", "it goes as it is: w-2 was not named");
+    assert.equal(plan({ ...stateful, wanted: 3 }, 1, ["w-3", "w-2"]), "2");
   });
 
   test("leaves the choice to the target where nobody was named, and removes nobody where none can go", () => {

@@ -22,7 +22,11 @@ export type Load = Readonly<{
   put(): number;
 }>;
 
-export function createLoad({ pools }: StageOptions, { admin, redis, database }: House, undo: AsyncDisposableStack): Load {
+export function createLoad(
+  { pools, workerEnv }: StageOptions,
+  { admin, redis, database }: House,
+  undo: AsyncDisposableStack,
+): Load {
   const queues = new Map<string, Queue>();
   for (const { name, kind } of pools) {
     if (kind !== "bullmq") continue;
@@ -39,7 +43,7 @@ export function createLoad({ pools }: StageOptions, { admin, redis, database }: 
       const python = kind === "celery" ? command?.[0] : undefined;
       // Neither is waited for: one is not due, the other never ends.
       if (delayMs === undefined && !poison) put += jobs;
-      if (python !== undefined) return enqueueCelery(python, redis.url, jobs, { ms, until });
+      if (python !== undefined) return enqueueCelery(python, { REDIS_URL: redis.url, ...workerEnv }, jobs, { ms, until });
       if (kind === "table") return void (await database?.sql(insertJobs(name, new Array<object>(jobs).fill({ ms, until }))));
       const opts = { removeOnComplete: 50, removeOnFail: 50, attempts: 3, ...(delayMs && { delay: delayMs }) };
       const data = { ms, ...(until && { until }), ...(poison && { exit: true }) };
@@ -54,7 +58,7 @@ export function createLoad({ pools }: StageOptions, { admin, redis, database }: 
 
 type Task = Readonly<{ ms: number; until: string | undefined }>;
 
-async function enqueueCelery(python: string, url: string, tasks: number, { ms, until }: Task): Promise<void> {
+async function enqueueCelery(python: string, env: NodeJS.ProcessEnv, tasks: number, { ms, until }: Task): Promise<void> {
   const script = `from tasks import work\nfor _ in range(${tasks}): work.delay(${ms}, ${until ? JSON.stringify(until) : "None"})`;
-  await promisify(execFile)(python, ["-c", script], { cwd: celeryFolder, env: { ...process.env, REDIS_URL: url } });
+  await promisify(execFile)(python, ["-c", script], { cwd: celeryFolder, env: { ...process.env, ...env } });
 }
