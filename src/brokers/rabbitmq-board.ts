@@ -1,7 +1,7 @@
 import { monotonicMs } from "./clock.ts";
 import type { Holder } from "./rabbitmq-client.ts";
 import type { Management } from "./rabbitmq-management.ts";
-import { at, count, hasNoMajority, type Row, rowsOf, string } from "./rabbitmq-rows.ts";
+import { at, count, hasNoMajority, majorityColumns, type Row, rowsOf, string } from "./rabbitmq-rows.ts";
 
 type ChannelRow = Readonly<{ connection: string; host: string; port: number; unacked: number | undefined }>;
 
@@ -20,10 +20,10 @@ export interface Board {
   holders(queue: string): Readonly<{ holders: readonly Holder[]; takenAt: number }> | undefined;
   traffic(queue: string): Traffic | undefined;
   /**
-   * A quorum queue whose leader lives without the others: it goes on telling the number that it had when they went. Only the
-   * statistics know it without asking all nodes, and one that is silent would hold up the answer.
+   * Some quorum queue seems to have lost its majority: whoever lists them asks for that too. Not always, since all nodes are
+   * asked then, and one that is silent holds up the answer.
    */
-  hasNoMajority(queue: string): boolean;
+  doubtsMajority(): boolean;
   /** Names that the statistics know: a queue without a leader is among them, and not in the list of the present. */
   queues(): Iterable<string>;
   /** How far the consumers of a stream are behind; undefined where nobody tells. */
@@ -42,7 +42,7 @@ export function createBoard(management: Management, vhost: string, intervalMs: n
   /** Names that clients gave their connections; undefined for one that has none. */
   let names = new Map<string, string | undefined>();
   let traffic: ReadonlyMap<string, Traffic> = new Map();
-  let minorities: ReadonlySet<string> = new Set();
+  let doubts = false;
   let lags: ReadonlyMap<string, number> = new Map();
   let lagsAt = 0;
   let trusted = true;
@@ -84,10 +84,10 @@ export function createBoard(management: Management, vhost: string, intervalMs: n
       5000,
       async (askedAt) => {
         const columns = ["publish", "ack", "deliver_no_ack", "get_no_ack"].map((column) => `message_stats.${column}`);
-        const present = "columns=name,type,members,online,head_message_timestamp";
+        const present = `columns=name,type,${majorityColumns},head_message_timestamp`;
         const rows = rowsOf(await management.get(`queues/${path}?${present},${columns.join(",")}`));
         traffic = trafficRows(rows, askedAt - intervalMs);
-        minorities = new Set(rows.filter(hasNoMajority).map(({ name }) => String(name)));
+        doubts = rows.some(hasNoMajority);
       },
       () => true,
     ),
@@ -138,7 +138,7 @@ export function createBoard(management: Management, vhost: string, intervalMs: n
       return { holders: [...held.values()].filter((one) => one !== undefined), takenAt: channelsAt - intervalMs };
     },
     traffic: (queue) => traffic.get(queue),
-    hasNoMajority: (queue) => minorities.has(queue),
+    doubtsMajority: () => doubts,
     queues: () => traffic.keys(),
     lag(stream) {
       const messages = lags.get(stream);
@@ -202,12 +202,16 @@ function headTime(value: unknown, now: number): number | undefined {
   return ms > now ? undefined : ms;
 }
 
-/** The slowest of its consumers counts: they may be groups that each read all of it. */
+/**
+ * The slowest of its consumers counts: they may be groups that each read all of it. Of one that has got nothing yet RabbitMQ 4
+ * says 0, however much there is.
+ */
 function lagRows(answer: unknown): ReadonlyMap<string, number> {
   const lags = new Map<string, number>();
   for (const row of rowsOf(answer)) {
     const [queue, lag] = [string(at(row, "queue", "name")), count(row["offset_lag"])];
-    if (queue !== undefined && lag !== undefined) lags.set(queue, Math.max(lag, lags.get(queue) ?? 0));
+    const began = lag !== 0 || row["consumed"] !== 0;
+    if (queue !== undefined && lag !== undefined && began) lags.set(queue, Math.max(lag, lags.get(queue) ?? 0));
   }
   return lags;
 }

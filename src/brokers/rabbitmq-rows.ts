@@ -9,6 +9,8 @@ export type QueueRow = Readonly<{ type: string; state: string; ready?: number; u
 
 /** What {@link queueRows} reads of each. */
 export const queueColumns = "columns=name,type,state,messages_ready,messages_unacknowledged";
+/** What tells it of the majority of a quorum queue beside: its members are asked for it. */
+export const majorityColumns = "members,online";
 
 /** Throws BrokerError where the answer is not a list: a proxy, another API. */
 export function rowsOf(answer: unknown): readonly Row[] {
@@ -38,7 +40,7 @@ export function queueRows(answer: unknown): ReadonlyMap<string, QueueRow> {
     const [ready, unacked] = [count(row["messages_ready"]), count(row["messages_unacknowledged"])];
     rows.set(name, {
       type: string(row["type"]) ?? "classic",
-      state: string(row["state"]) ?? "running",
+      state: hasNoMajority(row) ? "minority" : (string(row["state"]) ?? "running"),
       ...(ready !== undefined && { ready }),
       ...(unacked !== undefined && { unacked }),
     });
@@ -46,7 +48,7 @@ export function queueRows(answer: unknown): ReadonlyMap<string, QueueRow> {
   return rows;
 }
 
-/** Of a row with the columns `type`, `members` and `online`: RabbitMQ 4 tells it as the queue's state as well. */
+/** What RabbitMQ 4 calls so itself: a leader that lives goes on telling the number that it had when the others went. */
 export function hasNoMajority({ type, members, online }: Row): boolean {
   if (type !== "quorum" || !Array.isArray(members) || !Array.isArray(online)) return false;
   return members.length > 0 && online.length * 2 <= members.length;

@@ -6,7 +6,7 @@ import { type Board, createBoard } from "./rabbitmq-board.ts";
 import type { QueueNumbers, Survey } from "./rabbitmq-client.ts";
 import type { Depth, RabbitLink } from "./rabbitmq-link.ts";
 import type { Management } from "./rabbitmq-management.ts";
-import { type QueueRow, queueColumns, queueRows } from "./rabbitmq-rows.ts";
+import { majorityColumns, type QueueRow, queueColumns, queueRows } from "./rabbitmq-rows.ts";
 
 type Listed = Readonly<{ rows: ReadonlyMap<string, QueueRow>; askedAt: number } | { problem: Problem }>;
 
@@ -46,7 +46,8 @@ export function createSurveyor(vhost: string, management: Management | undefined
   const ask = async (management: Management): Promise<Listed> => {
     const askedAt = monotonicMs();
     try {
-      const path = `queues/${encodeURIComponent(vhost)}?disable_stats=true&enable_queue_totals=true&${queueColumns}`;
+      const columns = board?.doubtsMajority() ? `${queueColumns},${majorityColumns}` : queueColumns;
+      const path = `queues/${encodeURIComponent(vhost)}?disable_stats=true&enable_queue_totals=true&${columns}`;
       const rows = queueRows(await management.get(path));
       failures = 0;
       return { rows, askedAt };
@@ -178,7 +179,7 @@ function numbersOf(
     if (depth !== undefined && "kind" in depth) return depth;
     return { kind: "unreachable", message: `queue '${queue}' has no leader: too few of its nodes are up` };
   }
-  if (row.state === "minority" || board?.hasNoMajority(queue)) {
+  if (row.state === "minority") {
     const message = `queue '${queue}' has no majority, so that nobody gets its messages: too few of its nodes are up`;
     return { kind: "unreachable", message };
   }

@@ -96,6 +96,22 @@ describe("the management API of RabbitMQ", { skip }, () => {
     assert.equal((await lab.read({ queue: "mails" })).waiting, 2, "one of three may be away");
   });
 
+  it("that says of a consumer of a stream that has got nothing yet that it is not behind tells nothing", async () => {
+    const consumer = (fields: object) => ({ queue: { name: "mails" }, ...fields });
+    let consumers = [consumer({ offset_lag: 0, consumed: 0 })];
+    await using management = await standIn((request, response) =>
+      json(request.url?.includes("stream/consumers") ? consumers : row({ type: "stream" }))(request, response),
+    );
+    await using lab = await openLab(server, { management: { url: management.url } });
+    const asked = () => management.asked.filter(({ url }) => url?.includes("stream/consumers")).length;
+    await waitFor("the consumers", async () => (await lab.problem({ queue: "mails" })).kind === "missing" && asked() > 1);
+    consumers = [...consumers, consumer({ offset_lag: 7, consumed: 3 })];
+    await waitFor("the lag", async () => {
+      const [result] = await lab.outcomes({ queue: "mails" });
+      return result !== undefined && "reading" in result && result.reading.waiting === 7;
+    });
+  });
+
   it("that sends us elsewhere is not followed: a login goes only where it was given for", async () => {
     await using other = await standIn(json([]));
     await using management = await standIn((_, response) =>

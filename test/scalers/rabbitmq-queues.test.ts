@@ -5,12 +5,16 @@ import { freePort } from "../../src/services/free-port.ts";
 import { skipWithoutRabbit, startRabbit, type TestRabbit } from "../support/rabbitmq.ts";
 import { type Lab, openLab } from "../support/rabbitmq-lab.ts";
 import { type RabbitClient, rabbitClient } from "../support/rabbitmq-producer.ts";
+import { type RabbitSeries, rabbitSeries } from "../support/rabbitmq-program.ts";
 import { streamConsumer } from "../support/rabbitmq-stream.ts";
 import { waitFor } from "../support/wait.ts";
 
-const skip = await skipWithoutRabbit();
+for (const series of rabbitSeries) {
+  const skip = await skipWithoutRabbit(series);
+  describe(`queues of RabbitMQ ${series}`, { skip }, () => tests(series));
+}
 
-describe("queues of RabbitMQ", { skip }, () => {
+function tests(series: RabbitSeries): void {
   let server: TestRabbit;
   let streamPort = 0;
   let producer: RabbitClient;
@@ -18,6 +22,7 @@ describe("queues of RabbitMQ", { skip }, () => {
   before(async () => {
     streamPort = await freePort();
     server = await startRabbit({
+      series,
       plugins: ["rabbitmq_stream", "rabbitmq_stream_management"],
       config: [`stream.listeners.tcp.1 = 127.0.0.1:${streamPort}`],
     });
@@ -99,7 +104,7 @@ describe("queues of RabbitMQ", { skip }, () => {
     await producer.make("lagging", { arguments: { "x-queue-type": "stream" } });
     for (let i = 0; i < 10; i++) await producer.put("lagging", 2);
     assert.equal((await lab.problem({ queue: "lagging" })).kind, "missing", "nobody tells yet");
-    await using _consumer = await streamConsumer(streamPort, "lagging");
+    await using _consumer = await streamConsumer(streamPort, "lagging", 1);
     let waiting = 0;
     await waitFor("its lag", async () => {
       const [result] = await lab.outcomes({ queue: "lagging" });
@@ -173,4 +178,4 @@ describe("queues of RabbitMQ", { skip }, () => {
     for (const bad of [{}, { queue: "a", pattern: "b" }, { pattern: "(" }, { queue: "" }, { queues: ["a"] }])
       assert.equal(rabbitmq.query.safeParse(bad).success, false, JSON.stringify(bad));
   });
-});
+}

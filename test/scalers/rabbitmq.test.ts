@@ -3,11 +3,10 @@ import { rabbitBroker } from "../../src/brokers/rabbitmq.ts";
 import { type ScalerWorld, testScaler } from "../conformance/scaler.ts";
 import { skipWithoutRabbit, startRabbit } from "../support/rabbitmq.ts";
 import { type RabbitClient, rabbitClient } from "../support/rabbitmq-producer.ts";
+import { type RabbitSeries, rabbitSeries } from "../support/rabbitmq-program.ts";
 
-const skip = await skipWithoutRabbit();
-
-async function startWorld(type: "classic" | "quorum"): Promise<ScalerWorld> {
-  const server = await startRabbit();
+async function startWorld(series: RabbitSeries, type: "classic" | "quorum"): Promise<ScalerWorld> {
+  const server = await startRabbit({ series });
   let client: RabbitClient = await rabbitClient(server.url);
   const settings = rabbitBroker.settings.parse({ url: server.url, management: { url: server.managementUrl } });
   return {
@@ -37,17 +36,15 @@ async function startWorld(type: "classic" | "quorum"): Promise<ScalerWorld> {
   };
 }
 
-testScaler({
-  title: "rabbitmq, of a classic queue",
-  scaler: rabbitmq,
-  broker: rabbitBroker,
-  skip,
-  start: () => startWorld("classic"),
-});
-testScaler({
-  title: "rabbitmq, of a quorum queue",
-  scaler: rabbitmq,
-  broker: rabbitBroker,
-  skip,
-  start: () => startWorld("quorum"),
-});
+for (const series of rabbitSeries) {
+  const skip = await skipWithoutRabbit(series);
+  for (const type of ["classic", "quorum"] as const) {
+    testScaler({
+      title: `rabbitmq, of a ${type} queue of RabbitMQ ${series}`,
+      scaler: rabbitmq,
+      broker: rabbitBroker,
+      skip,
+      start: () => startWorld(series, type),
+    });
+  }
+}

@@ -17,7 +17,8 @@ export type RabbitProgram = Readonly<{
 }>;
 
 /** 3.10 is that of Debian 12, 4.0 that of Debian 13. */
-export type RabbitSeries = "3.10" | "4.0";
+export const rabbitSeries = ["3.10", "4.0"] as const;
+export type RabbitSeries = (typeof rabbitSeries)[number];
 
 /** A RabbitMQ that can be run, or why there is none. */
 export type FoundRabbit = Readonly<{ program: RabbitProgram } | { missing: string }>;
@@ -44,7 +45,7 @@ const ssl: Readonly<Record<RabbitSeries, string>> = { "3.10": "libssl3", "4.0": 
 
 const found = new Map<RabbitSeries, Promise<FoundRabbit>>();
 
-/** Which one tests run that ask for none: `WORKTIDE_TEST_RABBITMQ=4.0 npm test -- test/scalers/rabbitmq*.test.ts`. */
+/** Which one tests run that ask for none: `WORKTIDE_TEST_RABBITMQ=4.0 npm test -- test/slow/*rabbitmq*.test.ts`. */
 const usual: RabbitSeries = process.env["WORKTIDE_TEST_RABBITMQ"] === "4.0" ? "4.0" : "3.10";
 
 /**

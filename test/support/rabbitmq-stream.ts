@@ -11,8 +11,8 @@ const number = (size: 1 | 2 | 4, value: number) => {
 };
 const text = (value: string) => Buffer.concat([number(2, Buffer.byteLength(value)), Buffer.from(value)]);
 
-/** A consumer of a stream, from its beginning, that has asked for nothing yet: it stays as far behind as it is. */
-export async function streamConsumer(port: number, stream: string): Promise<AsyncDisposable> {
+/** A consumer of a stream, from its beginning, that takes so many chunks, and stays as far behind as it is then. */
+export async function streamConsumer(port: number, stream: string, chunks: number): Promise<AsyncDisposable> {
   const socket = connect(port, "127.0.0.1");
   socket.on("error", () => {});
   await once(socket, "connect");
@@ -44,8 +44,8 @@ export async function streamConsumer(port: number, stream: string): Promise<Asyn
   await ask(key.authenticate, text("PLAIN"), number(4, login.length), login);
   send(key.tune, (await tuned).subarray(4));
   await ask(key.open, text("/"));
-  // Subscription 0, from the first offset (type 1), without credit.
-  await ask(key.subscribe, number(1, 0), text(stream), number(2, 1), number(2, 0));
+  // Subscription 0, from the first offset (type 1).
+  await ask(key.subscribe, number(1, 0), text(stream), number(2, 1), number(2, chunks));
   return {
     async [Symbol.asyncDispose]() {
       socket.destroy();
