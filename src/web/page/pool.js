@@ -2,7 +2,19 @@
 
 import { createChart } from "./charts.js";
 import { chip, h, refill, say } from "./elements.js";
-import { idOf, isKnown, keyOf, lastWaitingOf, runningOf, stateOf, titleOf, waitingOf, waitOf, waitTargetOf } from "./state.js";
+import {
+  idOf,
+  isKnown,
+  keyOf,
+  lastWaitingOf,
+  runningOf,
+  stateOf,
+  titleOf,
+  waitingOf,
+  waitOf,
+  waitsLonger,
+  waitTargetOf,
+} from "./state.js";
 import { renderChanges, renderConditions, renderSteps, renderTable, renderTriggers } from "./tables.js";
 import { age, count, plural, reasonWords, span, withoutMove } from "./words.js";
 
@@ -160,7 +172,11 @@ function renderNumbers(figures, worker, now) {
           : `${count(running)} running`,
     ],
     [
-      wait === undefined ? (waiting === 0 ? "none" : "–") : span(Math.floor(wait / 1000) * 1000),
+      wait === undefined
+        ? waiting === 0
+          ? "none"
+          : "–"
+        : (waitsLonger(worker) ? "≥ " : "") + span(Math.floor(wait / 1000) * 1000),
       target === undefined ? "" : `goal ${span(target)}${wait > target ? ", over" : ""}`,
     ],
     [

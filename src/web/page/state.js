@@ -43,6 +43,9 @@ export function waitOf(worker, now) {
   return ages.length === 0 ? undefined : Math.max(0, ...ages);
 }
 
+/** Whether jobs may wait longer than {@link waitOf} tells: some frameworks do not say when each was put in. */
+export const waitsLonger = (worker) => worker.triggers.some((trigger) => isFresh(trigger) && trigger.oldestIsLeast === true);
+
 /** How long a job should wait at most: the shortest that a trigger asks for. */
 export function waitTargetOf(worker) {
   const targets = worker.triggers.flatMap(({ waitTargetMs }) => (waitTargetMs === undefined ? [] : [waitTargetMs]));
