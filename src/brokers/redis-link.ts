@@ -2,12 +2,15 @@ import { createClient, ErrorReply } from "@redis/client";
 import { BrokerError, type Problem } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
 import { formatHostPort } from "./host-port.ts";
+import { boundReplies } from "./redis-bound.ts";
 import type { RedisValue } from "./redis-client.ts";
 import { evictionWarning, type Identity, readIdentity } from "./redis-identity.ts";
 import { redisProblem } from "./redis-problem.ts";
 import type { RedisAddress } from "./redis-settings.ts";
 import { createEnding } from "./session.ts";
 import { type Tls, tlsOptions } from "./tls.ts";
+
+boundReplies();
 
 /** One connection to one server. It never comes back: whoever lost it opens another one. */
 export interface Link {
@@ -144,7 +147,7 @@ async function connect(options: LinkOptions, socket: SocketOptions, tracking: bo
       destroy,
     };
   } catch (error) {
-    const why = toError(error);
+    const why = failure(error);
     destroy(why.problem);
     throw why;
   }
