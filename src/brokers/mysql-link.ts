@@ -4,7 +4,7 @@ import { BrokerError } from "../core/contract.ts";
 import { mysqlProblem } from "./mysql-problem.ts";
 import { createEnding } from "./session.ts";
 import type { Row, Table } from "./sql-client.ts";
-import { firstAnswer, maxRows, replicaProblem, type SqlLink } from "./sql-reader.ts";
+import { firstAnswer, maxRows, replicaProblem, type SqlLink, withinBounds } from "./sql-reader.ts";
 import type { SqlAddress } from "./sql-settings.ts";
 import { type Tls, tlsOptions } from "./tls.ts";
 
@@ -71,7 +71,7 @@ function linkOf(connection: Connection, socket: Socket, secrets: readonly string
       if (error) reject(new BrokerError(gone() ?? mysqlProblem(error, secrets)));
       else found({ columns: (fields ?? []).map(({ name }) => name), rows: Array.isArray(rows) ? (rows as Row[]) : [] });
     });
-    return promise;
+    return withinBounds(promise, socket, destroy);
   };
 
   let limitOf: (ms: number) => string = () => "";

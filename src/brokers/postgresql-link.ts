@@ -6,7 +6,7 @@ import type { Channels } from "./postgresql-channels.ts";
 import { postgresProblem } from "./postgresql-problem.ts";
 import { createEnding } from "./session.ts";
 import type { Row } from "./sql-client.ts";
-import { firstAnswer, maxRows, replicaProblem, type SqlLink } from "./sql-reader.ts";
+import { firstAnswer, maxRows, replicaProblem, type SqlLink, withinBounds } from "./sql-reader.ts";
 import type { SqlAddress } from "./sql-settings.ts";
 import { type Tls, tlsOptions } from "./tls.ts";
 
@@ -112,7 +112,7 @@ function linkOf(client: Client, ask: (text: string) => Promise<Answer>, { socket
     // By the extended protocol, which takes one statement: nothing can end the transaction and go on outside of it.
     query: (text) =>
       send(async () => {
-        const { fields, rows } = await ask(text);
+        const { fields, rows } = await withinBounds(ask(text), socket, destroy);
         return { columns: fields.map(({ name }) => name), rows };
       }),
     recover: async () => void (await command(`ROLLBACK; ${opening()}`)),

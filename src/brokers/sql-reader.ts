@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { BrokerError, type Problem } from "../core/contract.ts";
 import { abortable } from "./abortable.ts";
 import { monotonicMs } from "./clock.ts";
@@ -22,6 +23,32 @@ export const maxRows = 10_000;
 const tooMany: Problem = {
   kind: "invalid",
   message: `the query returns more than ${maxRows} rows: let the database count them, as in SELECT count(*)`,
+};
+
+/** So much of an answer is taken, MiB: {@link maxRows} rows of names and numbers are a tenth of it. */
+const maxMib = 8;
+
+/**
+ * What `asked` gives, as long as no more than that comes for it by `socket`. Neither client bounds one value: the connection
+ * is what can be ended.
+ */
+export async function withinBounds<T>(asked: Promise<T>, socket: Socket, tooLarge: (problem: Problem) => void): Promise<T> {
+  const before = socket.bytesRead;
+  const look = () => {
+    if (socket.bytesRead - before > maxMib * 2 ** 20) tooLarge(huge);
+  };
+  const timer = setInterval(look, 10);
+  try {
+    return await asked;
+  } finally {
+    clearInterval(timer);
+    look(); // all of it may have come in between
+  }
+}
+
+const huge: Problem = {
+  kind: "invalid",
+  message: `a query answers with more than ${maxMib} MiB: let the database count, as in SELECT count(*)`,
 };
 
 /** A standby may be behind, and a zero of a minute ago is none. */

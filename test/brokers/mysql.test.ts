@@ -70,6 +70,13 @@ describe(kindOfMysql, { skip }, () => {
     assert.deepEqual(said(good), [{ n: 5 }]);
   });
 
+  it("that sends a huge value is not read to its end: the connection is given up, and says why", async () => {
+    await using session = await open();
+    const { kind, message } = await problemOf(ask(session, "SELECT repeat('x', 15000000)"));
+    const why = "a query answers with more than 8 MiB: let the database count, as in SELECT count(*)";
+    assert.deepEqual([kind, message], ["invalid", why]);
+  });
+
   it("never passes old rows off as new ones, though one transaction sees nothing that comes after it began", async () => {
     await using session = await open();
     const before = ask(session, "SELECT COUNT(*) AS n, SLEEP(0.3) AS s FROM jobs LIMIT 1", "SELECT 1 + COUNT(*) AS n FROM jobs");

@@ -194,6 +194,22 @@ describe("PostgreSQL", { skip }, () => {
     assert.ok(await ask(blind, "SELECT 1"));
   });
 
+  for (const [how, more] of [
+    ["plain", () => ({})],
+    ["by TLS", () => ({ tls: { insecureSkipVerify: true } })],
+  ] as const) {
+    it(`that sends a huge value, ${how}, is not read to its end: the connection is given up, and says why`, async () => {
+      await using session = await open(more());
+      const before = process.memoryUsage().rss;
+      const { kind, message } = await problemOf(ask(session, "SELECT repeat('x', 100000000)"));
+      assert.deepEqual(
+        [kind, message],
+        ["invalid", "a query answers with more than 8 MiB: let the database count, as in SELECT count(*)"],
+      );
+      assert.ok(process.memoryUsage().rss - before < 150 * 2 ** 20);
+    });
+  }
+
   it("may ask for a certificate of ours", async (t) => {
     if (!certs) return t.skip("openssl is not installed");
     await server.sql("CREATE USER certified PASSWORD 'c'");
