@@ -83,12 +83,11 @@ describe("a cluster of RabbitMQ, read from node a", { skip }, () => {
       seen = await look();
       return away().every((name) => problem(seen, name)?.kind === "unreachable");
     });
-    assert.match(problem(seen, "quorum.c")?.message ?? "", /queue 'quorum\.c' has no leader: too few of its nodes are up/);
-    assert.match(
-      problem(seen, "quorum.a")?.message ?? "",
-      /queue 'quorum\.a' has no majority/,
-      "its leader tells its last number",
-    );
+    // Which of both depends on where its leader is: it moved when its node was silent.
+    for (const name of ["quorum.a", "quorum.c"]) {
+      const message = problem(seen, name)?.message ?? "";
+      assert.match(message, new RegExp(`queue '${name}' has no (leader|majority.*): too few of its nodes are up`));
+    }
     assert.match(problem(seen, "classic.c")?.message ?? "", /queue 'classic\.c' is down: its node is down/);
     assert.ok(known(seen).includes("classic.a"));
     assert.equal(problem(seen, "quorum")?.kind, "unreachable", "a sum without one of them is no sum");
