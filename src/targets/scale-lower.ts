@@ -89,13 +89,11 @@ export async function removeThenWrite(
     present: Written;
     plan: Plan;
     still: () => boolean;
-    /** Called with the size that is about to be written: fewer pods may have gone than were chosen. */
-    begins: (to: number) => void;
     pods: () => ReadonlyMap<string, SeenPod>;
     direct: boolean;
   }>,
 ): Promise<Outcome> {
-  const { uid, present, plan, still, begins, pods, direct } = work;
+  const { uid, present, plan, still, pods, direct } = work;
   const { first } = plan;
   const gone = new Set<string>();
   const remove = async (pod: SeenPod) => {
@@ -110,7 +108,6 @@ export async function removeThenWrite(
   const replaced = () => stayingOf(pods()).filter(({ name }) => !gone.has(name)).length >= present.replicas;
   if (!(await holds(replaced, still, direct ? replacedMs.direct : replacedMs.other)) && direct) return { other: present };
   const how = { lane: "lower", tries: triesAfterDeletion, still } as const;
-  begins(to);
   return writer.patch(uid, present, to, how).catch((cause: unknown) => {
     if (!isKubeError(cause, "Forbidden")) throw cause;
     return writer.put(uid, present, to, how); // a role made by hand, which lacks the right to patch

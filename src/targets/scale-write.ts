@@ -25,8 +25,16 @@ export type WriteSizeOptions = Readonly<{
   still?: () => boolean;
 }>;
 
-/** Each write carries the resource version that was decided on, and is fenced; after an unknown outcome it is read first. */
-export function createScaleWriter(kube: Kube, ref: ObjectRef, fence: Fence | undefined): ScaleWriter {
+/**
+ * Each write carries the resource version that was decided on, and is fenced; after an unknown outcome it is read first.
+ * `begins` is told of each size right before it is sent: a watch may show it before the answer comes.
+ */
+export function createScaleWriter(
+  kube: Kube,
+  ref: ObjectRef,
+  fence: Fence | undefined,
+  begins: (to: number) => void,
+): ScaleWriter {
   const fenced = fence === undefined ? {} : { fence };
 
   const read = async (uid: string, lane: Lane): Promise<Written> => writtenOf(await kube.getScale(ref, { lane }), uid, ref);
@@ -38,6 +46,7 @@ export function createScaleWriter(kube: Kube, ref: ObjectRef, fence: Fence | und
       let at = present;
       let failure: KubeError | undefined;
       for (let left = tries; left > 0 && still(); left--) {
+        begins(to);
         try {
           const scale = await send(uid, at, to, lane);
           return { written: { replicas: to, resourceVersion: scale.metadata.resourceVersion } };

@@ -104,7 +104,7 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
     const now = state();
     const at = view.ref();
     if (now === undefined || at === undefined) throw new Error(`${title} is not known just now`);
-    return { now, writer: createScaleWriter(kube, at, fence) };
+    return { now, writer: createScaleWriter(kube, at, fence, sizes.begins) };
   }
 
   async function apply(change: Change, signal: AbortSignal): Promise<Applied> {
@@ -137,7 +137,6 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
     return raises ? raise(change.to) : lower(change);
 
     async function raise(to: number): Promise<Applied> {
-      sizes.begins(to);
       return sizes.took(present, await writer.put(uid, present, to, { lane: "raise", tries }));
     }
 
@@ -156,10 +155,8 @@ export function createScaleTarget(options: ScaleTargetOptions): ScaleTarget {
       const replaced = () => [...view.pods().values()].some(({ name, up }) => up && !before.has(name));
       const late = () => replaced() || clock() - beganAt > 2 * promptMs;
       const still = () => !signal.aborted && !(named && late());
-      const removal = { uid, present, plan, still, begins: sizes.begins, pods: view.pods, direct: ref.kind === "ReplicaSet" };
-      if (!named) sizes.begins(plan.size);
       const outcome = named
-        ? await removeThenWrite(writer, removal)
+        ? await removeThenWrite(writer, { uid, present, plan, still, pods: view.pods, direct: ref.kind === "ReplicaSet" })
         : await writer.put(uid, present, plan.size, { lane: "lower", tries, still });
       if (named && "other" in outcome && late()) slowUntil = clock() + slowMs;
       if (named && "written" in outcome) spare(before, new Set(plan.first.map(({ name }) => name)));
