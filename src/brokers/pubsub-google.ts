@@ -87,9 +87,8 @@ export async function openGoogle(settings: PubSubSettings): Promise<Google> {
 /** What both of Google's clients are of. */
 type Stub = Readonly<{ getChannel(): Channel }>;
 
-async function closeClient(client: v1.SubscriberClient | v3.MetricServiceClient): Promise<void> {
-  const stub: unknown = await client.initialize();
-  await closeChannel((stub as Stub).getChannel(), () => client.close());
+async function closeClient(client: v1.SubscriberClient | v3.MetricServiceClient, stub: Promise<unknown>): Promise<void> {
+  await closeChannel(((await stub) as Stub).getChannel(), () => client.close());
 }
 
 class GoogleClients implements Google {
@@ -159,10 +158,10 @@ class GoogleClients implements Google {
   }
 
   close() {
-    for (const client of [this.subscriber, this.monitoring]) {
-      const closing = client && closeClient(client);
-      closing?.catch(() => {}); // what never came to be has nothing to close
-    }
+    // What was never asked, or never came to be, has nothing to close.
+    const { subscriber, monitoring } = this;
+    if (subscriber.subscriberStub) closeClient(subscriber, subscriber.subscriberStub).catch(() => {});
+    if (monitoring?.metricServiceStub) closeClient(monitoring, monitoring.metricServiceStub).catch(() => {});
   }
 
   /** Nothing is tried twice behind our back: the next round is the next try. */
