@@ -83,7 +83,7 @@ function createPost(client: RabbitReader): AmqpPost {
     async call(command, waitMs, signal) {
       const { channel, oid } = await ready(signal);
       const receivers = listeners ?? 0;
-      const expected = command.destination?.length ?? receivers;
+      const expected = () => Math.min(command.destination?.length ?? receivers, command.answers?.() ?? Number.POSITIVE_INFINITY);
       const ticket = randomUUID();
       const byNode = new Map<string, unknown>();
       calls.set(ticket, byNode);
@@ -92,7 +92,7 @@ function createPost(client: RabbitReader): AmqpPost {
         const properties = { contentType: "application/json", contentEncoding: "utf-8", headers: { clock: 1, expires: 0 } };
         channel.publish(exchange, "", body, properties);
         const until = monotonicMs() + waitMs;
-        for (let pause = 2; byNode.size < expected && monotonicMs() < until; pause = Math.min(pause * 1.5, 25)) {
+        for (let pause = 2; byNode.size < expected() && monotonicMs() < until; pause = Math.min(pause * 1.5, 25)) {
           await sleep(pause, undefined, { signal });
         }
         return { receivers, byNode };

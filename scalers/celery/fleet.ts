@@ -1,10 +1,12 @@
 import { monotonicMs } from "../../src/brokers/clock.ts";
 import { inspectQuiet, learnLate, meet } from "./inspect.ts";
-import { askEveryMs, type Fleet, isSilent, laterMs, type Node, nodeOf } from "./node.ts";
+import { askEveryMs, type Fleet, isMet, isSilent, laterMs, type Node, nodeOf } from "./node.ts";
 import type { Post } from "./post.ts";
 
 const twoBeatsMs = 4500;
 const countMs = 5000;
+const beginsToListenMs = 1500;
+const stopsToListenMs = 500;
 
 const fleets = new WeakMap<Post, Fleet>();
 
@@ -44,8 +46,12 @@ export function hear(fleet: Fleet, event: unknown, now: number): void {
   // A restart under the same name begins to count anew.
   if (old?.begun !== undefined && typeof processed === "number" && processed < old.begun) retire(fleet, old);
   const node = nodeOf(fleet, hostname);
+  // It speaks before it listens (seen with Celery 5.7: by up to 1 s): until then asking it is in vain.
+  if (old === undefined) node.askAt = now + beginsToListenMs;
   node.seenAt = now;
   node.offline = type === "worker-offline";
+  // It may still be among the listeners for a moment, and would be asked who it is.
+  if (node.offline) fleet.meetAt = Math.max(fleet.meetAt, now + stopsToListenMs);
   node.beats = true;
   if (typeof active === "number") node.busy = active;
   if (typeof processed === "number") node.begun = processed;
@@ -63,20 +69,20 @@ function retire(fleet: Fleet, node: Node): void {
 }
 
 /** Connected for sure: heard within two beats, and one that takes commands, so it is among the listeners. */
-const isConnected = (node: Node, now: number) =>
-  !node.offline && node.queues !== undefined && now - node.seenAt <= (node.beats ? twoBeatsMs : askEveryMs);
+const isConnected = (node: Node, now: number) => isMet(node) && now - node.seenAt <= (node.beats ? twoBeatsMs : askEveryMs);
 
 /** Brings the fleet up to date: who is connected, what new ones work on, what quieted ones hold. */
 export async function refresh(fleet: Fleet, signal: AbortSignal, now = monotonicMs()): Promise<void> {
-  const silent = [...fleet.nodes.values()].some((node) => isSilent(node, now));
-  if (silent || fleet.nodes.size === 0 || now - fleet.countedAt >= countMs) {
+  if (isCountOld(fleet, now)) {
     fleet.listeners = await fleet.post.countListeners(signal);
     fleet.countedAt = now;
   }
   forgetGone(fleet, now);
   const strangers = fleet.listeners > named(fleet) && fleet.meetAt <= now;
+  const newListeners = fleet.listeners > count(fleet, isMet);
+  const isDue = ({ askAt, askedTimes }: Node) => askAt <= now || (newListeners && askedTimes === 0);
   const asked = [...fleet.nodes.values()].filter(
-    (node) => !node.offline && node.askAt <= now && (node.queues === undefined || isSilent(node, now)),
+    (node) => !node.offline && isDue(node) && (node.queues === undefined || isSilent(node, now)),
   );
   await Promise.all([
     (strangers || asked.length > 0) && meet(fleet, strangers ? undefined : asked.map(({ name }) => name), signal),
@@ -88,7 +94,19 @@ export async function refresh(fleet: Fleet, signal: AbortSignal, now = monotonic
   else if (strangers) fleet.meetAt = now + laterMs(fleet.meetTimes++);
 }
 
-const named = (fleet: Fleet) => [...fleet.nodes.values()].filter((node) => !node.offline).length;
+/**
+ * Whether the listeners are to be counted: who has said goodbye listens no more (Celery 5.7 stops that first), who has said
+ * hello may do so by now, and silence is nothing without their number.
+ */
+function isCountOld(fleet: Fleet, now: number): boolean {
+  const changes = (node: Node) => !node.offline && (node.queues === undefined || isSilent(node, now));
+  return (
+    now - fleet.countedAt >= countMs || fleet.nodes.size === 0 || fleet.listeners > named(fleet) || count(fleet, changes) > 0
+  );
+}
+
+const count = (fleet: Fleet, which: (node: Node) => boolean) => [...fleet.nodes.values()].filter(which).length;
+const named = (fleet: Fleet) => count(fleet, (node) => !node.offline);
 
 /**
  * Silent workers are gone unless more are connected than speak: then they are kept, as busy, for a blocked main loop is

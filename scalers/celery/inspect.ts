@@ -1,12 +1,14 @@
 import { monotonicMs } from "../../src/brokers/clock.ts";
-import { type Fleet, isSilent, laterMs, type Node, nodeOf } from "./node.ts";
+import { type Fleet, isMet, isSilent, laterMs, type Node, nodeOf } from "./node.ts";
 
 /** What one read may wait for answers: others on the same connection wait with it. */
 const answerMs = 400;
 
 /** Asks workers (or all) what they work on and what they have in hand. */
 export async function meet(fleet: Fleet, names: readonly string[] | undefined, signal: AbortSignal): Promise<void> {
-  const ask = (method: string) => fleet.post.call({ method, ...(names && { destination: names }) }, answerMs, signal);
+  const others = [...fleet.nodes.values()].filter((node) => isMet(node) && !names?.includes(node.name)).length;
+  const to = names && { destination: names, answers: () => Math.max(1, fleet.listeners - others) };
+  const ask = (method: string) => fleet.post.call({ method, ...to }, answerMs, signal);
   const [queues, stats, active] = await Promise.all([ask("active_queues"), ask("stats"), ask("active")]);
   const now = monotonicMs();
   for (const [name, answer] of queues.byNode) {
@@ -57,7 +59,9 @@ export async function learnLate(fleet: Fleet, now: number, signal: AbortSignal):
 export async function inspectQuiet(fleet: Fleet, signal: AbortSignal): Promise<void> {
   const destination = [...fleet.nodes.values()].filter((node) => node.quiet && !node.offline).map(({ name }) => name);
   if (destination.length === 0) return;
-  const asked = ["reserved", "active"].map((method) => fleet.post.call({ method, destination }, answerMs, signal));
+  // Who was quieted is often told to stop next, and says goodbye in place of an answer.
+  const answers = () => destination.filter((name) => fleet.nodes.get(name)?.offline === false).length;
+  const asked = ["reserved", "active"].map((method) => fleet.post.call({ method, destination, answers }, answerMs, signal));
   const [reserved, active] = await Promise.all(asked);
   const now = monotonicMs();
   for (const name of destination) {

@@ -75,5 +75,8 @@ export function nodeOf(fleet: Fleet, name: string): Node {
 
 export const isSilent = (node: Node, now: number) => now - node.seenAt > (node.beats ? silentMs : askEveryMs);
 
+/** It takes commands: it has answered one. */
+export const isMet = (node: Node) => !node.offline && node.queues !== undefined;
+
 /** Who does not answer is asked again later, each time after twice the time. */
 export const laterMs = (times: number) => Math.min(30_000, 1000 * 2 ** times);

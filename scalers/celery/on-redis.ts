@@ -122,8 +122,10 @@ async function toResult(
  * will put it back. The rest comes into that state later.
  */
 function account(held: Held, crew: Crew | undefined, late: boolean) {
-  if (crew === undefined || !crew.complete) return { orphans: 0 };
-  const { running, workers, finished } = crew;
+  if (crew === undefined) return { orphans: 0 };
+  const { complete, running, workers, finished } = crew;
+  // Not all of them are known, so what runs is not; but what they have fetched has not ended.
+  if (!complete) return { orphans: 0, ...(workers.length > 0 && { reserved: held.awake }) };
   const orphans = workers.length === 0 ? held.overdue : 0;
   const reserved = Math.max(0, held.awake - (late ? running : 0) - orphans);
   return { orphans, running, reserved, workers, ...(finished !== undefined && { finished }) };

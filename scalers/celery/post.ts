@@ -4,6 +4,8 @@ export type Command = Readonly<{
   arguments?: Readonly<Record<string, unknown>>;
   /** Node names; absent: every worker. */
   destination?: readonly string[];
+  /** How many of them can answer as far as is known by now; absent: all. */
+  answers?: () => number;
 }>;
 
 /** How many workers got the command, and what those that answered in time said, by node name. */
@@ -19,7 +21,7 @@ export interface Post {
   /** How many workers are connected and listen for commands. */
   countListeners(signal: AbortSignal): Promise<number>;
   /**
-   * Asks, and waits until all who were asked have answered or `waitMs` has passed: not answering is data, for a worker with
+   * Asks, and waits until all who can have answered or `waitMs` has passed: not answering is data, for a worker with
    * a blocked main loop (pool `solo`) is silent while it works.
    */
   call(command: Command, waitMs: number, signal: AbortSignal): Promise<Replies>;

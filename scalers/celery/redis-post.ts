@@ -80,10 +80,10 @@ async function call(
       client.command(["PUBLISH", fanoutChannel(place, exchange), message], signal),
     ]);
     const receivers = Number(heard);
-    const expected = Math.min(receivers, command.destination?.length ?? receivers);
+    const expected = () => Math.min(receivers, command.destination?.length ?? receivers, command.answers?.() ?? receivers);
     const until = monotonicMs() + waitMs;
     // Not BRPOP: it would hold up everything else on the shared connection.
-    for (let pause = 4; byNode.size < expected && monotonicMs() < until; pause = Math.min(pause * 1.5, 25)) {
+    for (let pause = 4; byNode.size < expected() && monotonicMs() < until; pause = Math.min(pause * 1.5, 25)) {
       await sleep(pause, undefined, { signal });
       const replies = await client.command(["RPOP", list, "100"], signal, list);
       for (const reply of Array.isArray(replies) ? replies : []) takeReply(decodeMessage(String(reply)), byNode);

@@ -76,8 +76,9 @@ for (const { kind, name, command, queue, add } of pools) {
       const end = async () => (await room.journal(name)).ended.find(({ job }) => job === long?.job);
       let short = 0;
       while (!(await end())) {
-        await add(room, 300, 6);
-        short += 6;
+        // Two idle workers that are left are busy with them for 3 s: longer than it takes to see them.
+        await add(room, 500, 12);
+        short += 12;
         await becomes(max);
         await waitFor("a smaller pool", () => (sizes.at(-1)?.replicas ?? max) < max, WAIT_MS);
       }

@@ -120,7 +120,10 @@ export function openStage({ kubeconfig, kubectl: program, direct, journal }: Sta
     /** What somebody who looks for the cause of a failure asks first. */
     report: async () => {
       const pods = await kubectl(["get", "pods", "-A", "-o", "wide"]);
-      const asked = [["get", "events", "-A", "--sort-by=.lastTimestamp"]];
+      const asked = [
+        ["get", "events", "-A", "--sort-by=.lastTimestamp"],
+        ["get", "scaledworkers", "-A", "-o", "yaml"],
+      ];
       for (const line of pods.trim().split("\n").slice(1)) {
         const [namespace = "", pod = ""] = line.split(/\s+/);
         asked.push(["logs", "-n", namespace, pod, "--all-containers", "--prefix", "--tail=30"]);

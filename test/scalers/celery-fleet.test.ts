@@ -32,6 +32,7 @@ async function station(...names: readonly string[]) {
   return {
     connected,
     speaking,
+    goodbye: (name: string) => hear(fleet, { type: "worker-offline", hostname: name, active: 0, processed: 9 }, now),
     /** Beats every 2 s, looked at every second. */
     async pass(seconds: number) {
       for (const end = now + seconds * 1000; now < end; ) {
@@ -76,4 +77,15 @@ test("a silent worker with a task in hand is not forgotten because another one s
   for (let second = 0; second < 18; second++) assert.ok((await pass(1)).running >= 1, `forgotten after ${second} s`);
   connected.add("b@x");
   assert.equal((await pass(4)).running, 1);
+});
+
+test("what runs is known on as soon as a worker has said goodbye", async () => {
+  const { connected, speaking, pass, goodbye } = await station("a@x", "b@x");
+  speaking.set("a@x", 1);
+  await pass(2);
+  connected.delete("b@x");
+  speaking.delete("b@x");
+  goodbye("b@x");
+  const { complete, running, workers } = await pass(1);
+  assert.deepEqual([complete, running, workers.map(({ id }) => id)], [true, 1, ["a"]]);
 });
