@@ -90,9 +90,12 @@ export function createSizeKeeper(
   };
 
   const took: SizeKeeper["took"] = (before, outcome) => {
-    if ("other" in outcome && outcome.other.replicas !== before.replicas) return adopt(outcome.other, before.replicas);
+    // Known by now: where ours was refused, the very same size is somebody else's.
     doubted = undefined;
-    if ("other" in outcome) return { size: before.replicas };
+    if ("other" in outcome) {
+      const { other } = outcome;
+      return other.replicas === before.replicas ? { size: before.replicas } : adopt(other, before.replicas);
+    }
     ahead = outcome.written;
     changedAt = clock();
     foreign = wrote(foreign, before.replicas, outcome.written.replicas);
