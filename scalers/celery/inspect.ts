@@ -41,18 +41,21 @@ function noteActive(fleet: Fleet, node: Node, answer: unknown, now: number): voi
   if (answer.some((task) => task?.acknowledged === false)) fleet.late = true;
 }
 
-/** Whether running tasks stand in `unacked` too: looked up while something runs, and at most every 30 s. */
+/** Whether running tasks stand in `unacked` too: looked up while something runs, soon where nobody answered, then every 30 s. */
 export async function learnLate(fleet: Fleet, now: number, signal: AbortSignal): Promise<void> {
   const busy = [...fleet.nodes.values()].filter((node) => node.busy > 0 && !node.offline && !isSilent(node, now));
-  if (busy.length === 0 || now - fleet.lateAskedAt < 30_000) return;
-  fleet.lateAskedAt = now;
+  if (busy.length === 0 || now < fleet.lateAskAt) return;
+  fleet.lateAskAt = now + laterMs(fleet.lateAskedTimes++);
   const { byNode } = await fleet.post.call(
     { method: "active", destination: busy.slice(0, 5).map(({ name }) => name) },
     answerMs,
     signal,
   );
   const tasks = [...byNode.values()].flatMap((answer) => (Array.isArray(answer) ? answer : []));
-  if (tasks.length > 0) fleet.late = tasks.some((task) => task?.acknowledged === false);
+  if (tasks.length === 0) return;
+  fleet.late = tasks.some((task) => task?.acknowledged === false);
+  fleet.lateAskAt = now + 30_000;
+  fleet.lateAskedTimes = 0;
 }
 
 /** Exact numbers of quiet workers. `reserved` goes first: a task that begins meanwhile is seen twice, not never. */

@@ -43,7 +43,9 @@ export type Fleet = {
   nameless: number;
   /** Tasks are acknowledged when they end (`acks_late`), so running ones are in `unacked` too; false until seen. */
   late: boolean;
-  lateAskedAt: number;
+  /** When to ask again for that, and how often that was in vain. */
+  lateAskAt: number;
+  lateAskedTimes: number;
   /** When to ask all again who they are, while some are nameless; and how often that was in vain. */
   meetAt: number;
   meetTimes: number;

@@ -104,6 +104,22 @@ async function dial(
 /** amqplib closes by asking the server, and has no way to just leave. */
 const streamOf = (model: ChannelModel) => (model.connection as unknown as { stream: Duplex }).stream;
 
+/**
+ * The most that a message to us may be: no event and no answer of a worker comes near it, and whoever may publish to their
+ * exchanges could send as much as the broker lets him (128 MiB and more).
+ */
+export const mostBytes = 32 * 2 ** 20;
+
+/** amqplib collects whatever is announced. The header of a message says its size, before anything of it is kept. */
+function boundMessages(channel: Channel, tooLarge: (bytes: number) => void): void {
+  const frames = channel as unknown as { accept(this: unknown, frame: Readonly<{ size?: number }>): void };
+  const { accept } = frames;
+  frames.accept = function (frame) {
+    if (frame.size !== undefined && frame.size > mostBytes) tooLarge(frame.size);
+    else accept.call(this, frame);
+  };
+}
+
 /** Whether it resolved in time. It goes on if not; what it rejects with is thrown while anybody waits. */
 async function settledWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
   const { promise: late, resolve } = Promise.withResolvers<false>();
@@ -121,10 +137,14 @@ function linkOf(model: ChannelModel, node: HostPort, secrets: readonly string[])
   const ended = (error?: Error) => destroy(error && rabbitProblem(error, secrets));
   model.on("error", ended).on("close", ended);
 
+  const tooLarge = (bytes: number) =>
+    destroy({ kind: "invalid", message: `a message of ${bytes} bytes came, and ${mostBytes} are the most that is taken` });
+
   const channel = async (): Promise<Channel> => {
     throwIfGone();
     try {
       const opened = await model.createChannel();
+      boundMessages(opened, tooLarge);
       return opened.on("error", () => {});
     } catch (error) {
       throw new BrokerError(gone() ?? rabbitProblem(error, secrets));

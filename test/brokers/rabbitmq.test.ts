@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { after, before, describe, it } from "node:test";
 import { monotonicMs } from "../../src/brokers/clock.ts";
 import { rabbitBroker } from "../../src/brokers/rabbitmq.ts";
+import { mostBytes } from "../../src/brokers/rabbitmq-link.ts";
 import type { Problem } from "../../src/core/contract.ts";
 import { startProxy } from "../support/proxy.ts";
 import { skipWithoutRabbit, startRabbit, type TestRabbit } from "../support/rabbitmq.ts";
@@ -122,6 +124,24 @@ describe("a connection to RabbitMQ", { skip }, () => {
     assert.equal((await lab.session.lost).kind, "unreachable");
     await using again = await openLab(server, { url: `amqp://127.0.0.1:${proxy.port}`, management: { enabled: false } });
     assert.equal((await again.read({ queue: "mails" })).waiting, 2);
+  });
+
+  it("on which it speaks ends where a message comes that is larger than any of theirs; another one works, and it reads on", async () => {
+    await using lab = await openLab(server);
+    const channel = await lab.session.client.speak();
+    const { queue } = await channel.assertQueue("", { exclusive: true });
+    const got: number[] = [];
+    await channel.consume(queue, (message) => message && got.push(message.content.length), { noAck: true });
+    const ended = once(channel, "close");
+    const publisher = await producer.model.createConfirmChannel();
+    for (const bytes of [mostBytes, mostBytes + 1]) {
+      publisher.sendToQueue(queue, Buffer.alloc(bytes));
+      await publisher.waitForConfirms();
+    }
+    await ended;
+    assert.deepEqual(got, [mostBytes]);
+    assert.equal((await lab.read({ queue: "mails" })).waiting, 2);
+    await (await lab.session.client.speak()).close();
   });
 
   it("goes on reading while the server blocks publishers, and after a queue was refused", async () => {

@@ -36,13 +36,16 @@ suite("Celery under faults", { concurrency: 2, skip }, () => {
     await stage.drained();
     await stage.settles("tasks", 0);
     const { lines, writes, duplicates } = await stage.judge();
-    const begun = lines.filter((line) => line.kind === "job.start").length;
+    const begun = lines.filter((line) => line.kind === "job.start");
     // Each time that one is given out it may ask for a worker, once; never for more than that.
-    assert.ok(Math.max(...writes("tasks").map(({ to }) => to)) <= Math.min(8, begun), `${begun} begun, ${duplicates} again`);
-    for (const { result } of lines.filter((line) => line.kind === "read")) {
+    const most = Math.max(...writes("tasks").map(({ to }) => to));
+    assert.ok(most <= Math.min(8, begun.length), `${begun.length} begun, ${duplicates} again`);
+    for (const { result, sentAt, receivedAt } of lines.filter((line) => line.kind === "read")) {
       if (!("reading" in result)) continue;
       const { waiting = 0, reserved = 0, running = 0 } = result.reading;
-      assert.ok(waiting + reserved + running <= 2 + duplicates, JSON.stringify(result.reading));
+      // The list is read before the workers are asked: one that begins meanwhile is seen twice, and never not at all.
+      const twice = begun.filter(({ t }) => t > sentAt - 100 && t < receivedAt + 100).length;
+      assert.ok(waiting + reserved + running <= 2 + duplicates + twice, JSON.stringify(result.reading));
     }
   });
 

@@ -99,6 +99,7 @@ describe("The page in a browser", { skip: executablePath === undefined ? noChrom
     await says(page, "#attention ul", /resize at its maximum of 8/);
     await says(page, "#attention ul", /connection shop\/billing/);
     await says(page, '[data-key="default/reports"] .row', /Asleep/);
+    await says(page, "#totals", /Oldest wait ≥ 95 s/);
     await says(page, "#connections", /default\/main redis ✓? ?Up 4/);
     await page.locator(`${mails} .fold > summary`).first().click();
     await page.locator(`${mails} .would li`).nth(2).waitFor();

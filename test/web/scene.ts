@@ -16,7 +16,7 @@ export function createScene(now: number) {
     busy: 8,
     lastChange: { at: iso(now - 240_000), from: 5, to: 8, reason: "AtMaximum" },
     triggers: [
-      { ...trigger, name: "images", type: "celery", waiting: 212, oldestAt: iso(now - 95_000) },
+      { ...trigger, name: "images", type: "celery", waiting: 212, oldestAt: iso(now - 95_000), oldestIsLeast: true },
       { ...trigger, name: "thumbnails", type: "celery", waiting: 3, oldestAt: iso(now - 4_000), wants: 1 },
     ],
     conditions: conditionsOf(now, {

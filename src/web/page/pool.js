@@ -16,7 +16,7 @@ import {
   waitTargetOf,
 } from "./state.js";
 import { renderChanges, renderConditions, renderSteps, renderTable, renderTriggers } from "./tables.js";
-import { age, count, plural, reasonWords, span, withoutMove } from "./words.js";
+import { age, count, plural, reasonWords, span, waitText, withoutMove } from "./words.js";
 
 /** One pool: { element, update(worker, series, view), repaint() }. */
 export function createPool(worker, onOpen) {
@@ -172,11 +172,7 @@ function renderNumbers(figures, worker, now) {
           : `${count(running)} running`,
     ],
     [
-      wait === undefined
-        ? waiting === 0
-          ? "none"
-          : "–"
-        : (waitsLonger(worker) ? "≥ " : "") + span(Math.floor(wait / 1000) * 1000),
+      wait === undefined ? (waiting === 0 ? "none" : "–") : waitText(wait, waitsLonger(worker)),
       target === undefined ? "" : `goal ${span(target)}${wait > target ? ", over" : ""}`,
     ],
     [

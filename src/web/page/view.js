@@ -1,8 +1,8 @@
 /** The parts of the page around the pools. */
 
 import { chip, h, icon, refill, say } from "./elements.js";
-import { isKnown, waitingOf, waitOf } from "./state.js";
-import { age, clock, count, plural, span } from "./words.js";
+import { isKnown, waitingOf, waitOf, waitsLonger } from "./state.js";
+import { age, clock, count, plural, span, waitText } from "./words.js";
 
 /** When everything is down, a list of everything helps nobody. */
 const mostAttention = 12;
@@ -38,7 +38,7 @@ export function renderTotals(list, workers, connections, now) {
   const up = connections.filter((connection) => connection.up).length;
   const figures = [
     ["Jobs waiting", ...told(waitingOf)],
-    ["Oldest wait", waits.length === 0 ? oldest : span(Math.floor(Math.max(...waits) / 1000) * 1000)],
+    ["Oldest wait", waits.length === 0 ? oldest : waitText(Math.max(...waits), workers.some(waitsLonger))],
     ["Workers", `${count(sum(({ pool }) => pool?.existing))} of ${count(sum(({ max }) => max))}`],
     ["Busy", ...told(({ busy }) => busy)],
     ["Connections", up === connections.length ? `${up} up` : `${up} of ${connections.length} up`],

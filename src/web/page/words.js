@@ -17,6 +17,9 @@ export function span(ms) {
   return `${brief(seconds / 86_400)} d`;
 }
 
+/** How long the oldest job waits, in whole seconds; `longer`: that is the least that it can be. */
+export const waitText = (ms, longer) => (longer ? "≥ " : "") + span(Math.floor(ms / 1000) * 1000);
+
 /** Ages on the page move by whole steps, so that they do not flicker. */
 export function age(ms) {
   if (ms < 1000) return "just now";
