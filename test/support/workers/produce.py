@@ -7,7 +7,10 @@ import json
 import sys
 import time
 
-from tasks import work
+from tasks import app, work
+
+# RabbitMQ only: a program that ends right after it has sent can take its last messages with it.
+app.conf.broker_transport_options = {**app.conf.broker_transport_options, "confirm_publish": True}
 
 sent = None
 for spec in json.load(sys.stdin):
