@@ -5,7 +5,7 @@ import { monotonicMs } from "../../src/brokers/clock.ts";
 import type { RabbitChannel, RabbitReader } from "../../src/brokers/rabbitmq-client.ts";
 import { rabbitProblem } from "../../src/brokers/rabbitmq-problem.ts";
 import { BrokerError, type Problem } from "../../src/core/contract.ts";
-import { eventExchange, exchange, type Post, replyExchange, takeReply, toBody } from "./post.ts";
+import { eventExchange, exchange, expectedOf, type Post, replyExchange, takeReply, toBody } from "./post.ts";
 
 /** The post of the workers of one virtual host. */
 export interface AmqpPost extends Post {
@@ -83,7 +83,6 @@ function createPost(client: RabbitReader): AmqpPost {
     async call(command, waitMs, signal) {
       const { channel, oid } = await ready(signal);
       const receivers = listeners ?? 0;
-      const expected = () => Math.min(command.destination?.length ?? receivers, command.answers?.() ?? Number.POSITIVE_INFINITY);
       const ticket = randomUUID();
       const byNode = new Map<string, unknown>();
       calls.set(ticket, byNode);
@@ -92,7 +91,11 @@ function createPost(client: RabbitReader): AmqpPost {
         const properties = { contentType: "application/json", contentEncoding: "utf-8", headers: { clock: 1, expires: 0 } };
         channel.publish(exchange, "", body, properties);
         const until = monotonicMs() + waitMs;
-        for (let pause = 2; byNode.size < expected() && monotonicMs() < until; pause = Math.min(pause * 1.5, 25)) {
+        for (
+          let pause = 2;
+          byNode.size < expectedOf(command, receivers) && monotonicMs() < until;
+          pause = Math.min(pause * 1.5, 25)
+        ) {
           await sleep(pause, undefined, { signal });
         }
         return { receivers, byNode };

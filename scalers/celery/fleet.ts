@@ -1,6 +1,6 @@
 import { monotonicMs } from "../../src/brokers/clock.ts";
 import { inspectQuiet, learnLate, meet } from "./inspect.ts";
-import { askEveryMs, type Fleet, isMet, isSilent, laterMs, type Node, nodeOf } from "./node.ts";
+import { askEveryMs, countNodes, type Fleet, isMet, isSilent, laterMs, type Node, nodeOf } from "./node.ts";
 import type { Post } from "./post.ts";
 
 const twoBeatsMs = 4500;
@@ -80,11 +80,9 @@ export async function refresh(fleet: Fleet, signal: AbortSignal, now = monotonic
   }
   forgetGone(fleet, now);
   const strangers = fleet.listeners > named(fleet) && fleet.meetAt <= now;
-  const newListeners = fleet.listeners > count(fleet, isMet);
+  const newListeners = fleet.listeners > countNodes(fleet, isMet);
   const isDue = ({ askAt, askedTimes }: Node) => askAt <= now || (newListeners && askedTimes === 0);
-  const asked = [...fleet.nodes.values()].filter(
-    (node) => !node.offline && isDue(node) && (node.queues === undefined || isSilent(node, now)),
-  );
+  const asked = [...fleet.nodes.values()].filter((node) => isOpen(node, now) && isDue(node));
   await Promise.all([
     (strangers || asked.length > 0) && meet(fleet, strangers ? undefined : asked.map(({ name }) => name), signal),
     inspectQuiet(fleet, signal),
@@ -100,14 +98,13 @@ export async function refresh(fleet: Fleet, signal: AbortSignal, now = monotonic
  * hello may do so by now, and silence is nothing without their number.
  */
 function isCountOld(fleet: Fleet, now: number): boolean {
-  const changes = (node: Node) => !node.offline && (node.queues === undefined || isSilent(node, now));
-  return (
-    now - fleet.countedAt >= countMs || fleet.nodes.size === 0 || fleet.listeners > named(fleet) || count(fleet, changes) > 0
-  );
+  const open = countNodes(fleet, (node) => isOpen(node, now));
+  return now - fleet.countedAt >= countMs || fleet.nodes.size === 0 || fleet.listeners > named(fleet) || open > 0;
 }
 
-const count = (fleet: Fleet, which: (node: Node) => boolean) => [...fleet.nodes.values()].filter(which).length;
-const named = (fleet: Fleet) => count(fleet, (node) => !node.offline);
+/** It has not said yet what it works on, or nothing for too long. */
+const isOpen = (node: Node, now: number) => !node.offline && (node.queues === undefined || isSilent(node, now));
+const named = (fleet: Fleet) => countNodes(fleet, (node) => !node.offline);
 
 /**
  * Silent workers are gone unless more are connected than speak: then they are kept, as busy, for a blocked main loop is

@@ -1,12 +1,12 @@
 import { monotonicMs } from "../../src/brokers/clock.ts";
-import { type Fleet, isMet, isSilent, laterMs, type Node, nodeOf } from "./node.ts";
+import { countNodes, type Fleet, isMet, isSilent, laterMs, type Node, nodeOf } from "./node.ts";
 
 /** What one read may wait for answers: others on the same connection wait with it. */
 const answerMs = 400;
 
 /** Asks workers (or all) what they work on and what they have in hand. */
 export async function meet(fleet: Fleet, names: readonly string[] | undefined, signal: AbortSignal): Promise<void> {
-  const others = [...fleet.nodes.values()].filter((node) => isMet(node) && !names?.includes(node.name)).length;
+  const others = countNodes(fleet, (node) => isMet(node) && !names?.includes(node.name));
   const to = names && { destination: names, answers: () => Math.max(1, fleet.listeners - others) };
   const ask = (method: string) => fleet.post.call({ method, ...to }, answerMs, signal);
   const [queues, stats, active] = await Promise.all([ask("active_queues"), ask("stats"), ask("active")]);

@@ -77,6 +77,8 @@ export function nodeOf(fleet: Fleet, name: string): Node {
 
 export const isSilent = (node: Node, now: number) => now - node.seenAt > (node.beats ? silentMs : askEveryMs);
 
+export const countNodes = (fleet: Fleet, which: (node: Node) => boolean) => [...fleet.nodes.values()].filter(which).length;
+
 /** It takes commands: it has answered one. */
 export const isMet = (node: Node) => !node.offline && node.queues !== undefined;
 

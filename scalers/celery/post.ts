@@ -27,6 +27,10 @@ export interface Post {
   call(command: Command, waitMs: number, signal: AbortSignal): Promise<Replies>;
 }
 
+/** How many answers may still come, where so many workers got the command. */
+export const expectedOf = ({ destination, answers }: Command, receivers: number): number =>
+  Math.min(destination?.length ?? receivers, answers?.() ?? Number.POSITIVE_INFINITY);
+
 /** The exchange of commands, and the one of their answers. */
 export const exchange = "celery.pidbox";
 export const replyExchange = `reply.${exchange}`;

@@ -12,7 +12,17 @@ import {
   separator,
 } from "../../src/brokers/kombu.ts";
 import type { RedisReader } from "../../src/brokers/redis-client.ts";
-import { type Command, eventExchange, exchange, type Post, type Replies, replyExchange, takeReply, toBody } from "./post.ts";
+import {
+  type Command,
+  eventExchange,
+  exchange,
+  expectedOf,
+  type Post,
+  type Replies,
+  replyExchange,
+  takeReply,
+  toBody,
+} from "./post.ts";
 
 const posts = new WeakMap<RedisReader, Map<string, Post>>();
 
@@ -80,7 +90,7 @@ async function call(
       client.command(["PUBLISH", fanoutChannel(place, exchange), message], signal),
     ]);
     const receivers = Number(heard);
-    const expected = () => Math.min(receivers, command.destination?.length ?? receivers, command.answers?.() ?? receivers);
+    const expected = () => Math.min(receivers, expectedOf(command, receivers));
     const until = monotonicMs() + waitMs;
     // Not BRPOP: it would hold up everything else on the shared connection.
     for (let pause = 4; byNode.size < expected() && monotonicMs() < until; pause = Math.min(pause * 1.5, 25)) {
