@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { Agent, type Dispatcher, request } from "undici";
 import { environment, type House, launch, type NodeOptions, openHouse, type Place, signal } from "./rabbitmq-node.ts";
 import { findRabbit, type RabbitSeries } from "./rabbitmq-program.ts";
+import { waitFor } from "./wait.ts";
 
 const run = promisify(execFile);
 
@@ -60,16 +61,31 @@ export async function startRabbitCluster(
   const { places } = house;
   const peers = places.map(({ name }, index) => `cluster_formation.classic_config.nodes.${index + 1} = ${name}`);
   const lines = size === 1 ? config : ["cluster_formation.peer_discovery_backend = classic_config", ...peers, ...config];
-  const started = await Promise.allSettled(places.map((place) => startNode(house, place, { ...options, config: lines })));
+  const begin = (place: Place) => startNode(house, place, { ...options, config: lines });
+  // Side by side two of them may each find nobody, and found a cluster.
+  const [first, ...others] = places as readonly [Place, ...Place[]];
+  const started = await Promise.allSettled([begin(first)]);
+  if (started[0]?.status === "fulfilled") started.push(...(await Promise.allSettled(others.map(begin))));
   const nodes = started.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
   const close = async () => {
     await Promise.all(nodes.map((node) => node.stop()));
     await house[Symbol.asyncDispose]();
   };
-  const failed = started.find((one) => one.status === "rejected");
-  if (failed === undefined) return { nodes, [Symbol.asyncDispose]: close };
-  await close();
-  throw failed.reason;
+  try {
+    for (const one of started) if (one.status === "rejected") throw one.reason;
+    if (size > 1) await Promise.all(nodes.map((node) => seesAll(node, size)));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { nodes, [Symbol.asyncDispose]: close };
+}
+
+async function seesAll(node: TestRabbit, size: number): Promise<void> {
+  await waitFor(`the node at ${node.url} to see all ${size} of its cluster`, async () => {
+    const seen = (await node.api("GET", "nodes?columns=running")) as readonly Readonly<{ running: boolean }>[];
+    return seen.filter(({ running }) => running).length === size;
+  });
 }
 
 async function startNode(house: House, place: Place, { config = [], ...options }: NodeOptions): Promise<TestRabbit> {

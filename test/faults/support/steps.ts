@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { WorkerSnapshot } from "../../../src/control/worker-snapshot.ts";
 import { check, describe } from "../../support/checker/check.ts";
 import { historyOf } from "../../support/checker/history.ts";
 import { duplicates, jobRuns } from "../../support/checker/jobs.ts";
@@ -70,7 +71,8 @@ export function createSteps({ house, notes, load, witness, recorded }: StepsHous
       try {
         await waitFor(what, holds, ms);
       } catch (cause) {
-        throw new Error(`${cause instanceof Error ? cause.message : cause}; ${await keep(await merged())}`, { cause });
+        const said = [cause instanceof Error ? cause.message : `${cause}`, ...lastSaid(notes.lines)].join("\n  ");
+        throw new Error(`${said}\n${await keep(await merged())}`, { cause });
       }
     },
     async settles(pool, size, ms) {
@@ -108,6 +110,17 @@ export function createSteps({ house, notes, load, witness, recorded }: StepsHous
     },
   };
   return steps;
+}
+
+/** What worktide last told of each pool: of a test that failed elsewhere nothing else may be left. */
+function lastSaid(lines: readonly Line[]): readonly string[] {
+  const told = lines.findLast((line) => line.kind === "output" && line.source === "api");
+  if (told?.kind !== "output") return ["worktide has told nothing"];
+  const { workers } = JSON.parse(told.text) as Readonly<{ workers: readonly WorkerSnapshot[] }>;
+  return workers.flatMap(({ name, pool, decision, triggers }) => [
+    `${name}: ${pool?.existing ?? "?"} there, ${decision?.summary ?? "nothing decided"}`,
+    ...triggers.map((one) => `  ${one.name}: ${one.problem?.message ?? one.reading ?? one.state}`),
+  ]);
 }
 
 /**
