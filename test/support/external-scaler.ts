@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { freePort } from "../../src/services/free-port.ts";
+import { freeze } from "./freeze.ts";
 
 export type ScalerOptions = Readonly<{
   contracts?: readonly ("keda" | "worktide")[];
@@ -53,7 +54,7 @@ export async function startScaler(options: ScalerOptions = {}, program = own): P
       await kill9();
       ({ child, ask } = await begin());
     },
-    freeze: (on) => void child.kill(on ? "SIGSTOP" : "SIGCONT"),
+    freeze: (on) => (on ? freeze(child.pid) : void child.kill("SIGCONT")),
     [Symbol.asyncDispose]: kill9,
   };
 }

@@ -1,5 +1,6 @@
 import { findRedis, type RedisProgram } from "../../src/services/find-redis.ts";
 import { type RedisServer, type RedisServerOptions, startRedisServer } from "../../src/services/redis-server.ts";
+import { freeze } from "./freeze.ts";
 
 /** A Redis server for one test file. */
 export interface TestRedis extends AsyncDisposable {
@@ -56,7 +57,7 @@ export async function startRedis(options: Options = {}): Promise<TestRedis> {
       await server.exited;
       server = await begin({ ...more, port: server.port, dir: server.dir });
     },
-    stopProcess: () => signal(server.pid, "SIGSTOP"),
+    stopProcess: () => freeze(server.pid),
     contProcess: () => signal(server.pid, "SIGCONT"),
     logTail: () => server.logTail(),
   };

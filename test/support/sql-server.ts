@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { freeze } from "./freeze.ts";
 import { patienceMs, waitFor } from "./wait.ts";
 
 /** A database server for one test file: on a free port of the loopback, with a folder of its own. */
@@ -83,7 +84,8 @@ function signalAll(child: ChildProcess, name: NodeJS.Signals): void {
 export function signalOne(pid: number, name: NodeJS.Signals): void {
   if (pid === 0) return;
   try {
-    process.kill(pid, name);
+    if (name === "SIGSTOP") freeze(pid);
+    else process.kill(pid, name);
   } catch {
     // It has gone: what every caller wants to be sure of.
   }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { spare } from "../end-all.ts";
+import { freeze } from "../freeze.ts";
 
 /** One program of a control plane: what tests do to it. */
 export interface Component {
@@ -78,7 +79,7 @@ export async function startComponent(program: Program): Promise<Component> {
       return isAlive(child);
     },
     kill9,
-    stopProcess: () => void child.kill("SIGSTOP"),
+    stopProcess: () => freeze(child.pid),
     contProcess: () => void child.kill("SIGCONT"),
     restart: async () => {
       await kill9();
