@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import path from "node:path";
 import { afterEach } from "node:test";
 import { promisify } from "node:util";
+import { definitionS } from "../support/cluster/established.ts";
 
 const run = promisify(execFile);
 const overlay = path.join(import.meta.dirname, "manifests");
@@ -113,7 +114,7 @@ export function openStage({ kubeconfig, kubectl: program, direct, journal }: Sta
     },
     /** Takes the manifests back; answers what of them is still there then. */
     uninstall: async (): Promise<string> => {
-      await kubectl(["delete", "-k", overlay, "--timeout=120s"]);
+      await kubectl(["delete", "-k", overlay, `--timeout=${definitionS}s`]);
       const kinds = "namespaces,customresourcedefinitions,clusterroles,clusterrolebindings,validatingwebhookconfigurations";
       return kubectl(["get", kinds, "-l", "app.kubernetes.io/part-of=worktide", "-o", "name"]);
     },

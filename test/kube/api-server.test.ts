@@ -7,6 +7,7 @@ import { contend } from "../../src/kube/lease.ts";
 import { createReferences } from "../../src/kube/references.ts";
 import { createStatusWriter, type ObservedStatus } from "../../src/kube/status.ts";
 import { watchList } from "../../src/kube/watch-list.ts";
+import { definitionS } from "../support/cluster/established.ts";
 import { startProxy } from "../support/proxy.ts";
 import { createUser, namespace } from "../support/shared-control-plane.ts";
 import { waitFor } from "../support/wait.ts";
@@ -285,12 +286,12 @@ describe("against a real API server", { skip }, () => {
       kind,
       async [Symbol.asyncDispose]() {
         await kube.remove(ref);
-        await waitFor("it to be gone", () =>
+        const isGone = () =>
           kube.get(ref).then(
             () => false,
             () => true,
-          ),
-        );
+          );
+        await waitFor("it to be gone", isGone, definitionS * 1000);
       },
     };
   }

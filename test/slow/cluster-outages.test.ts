@@ -5,7 +5,7 @@ import { backlog, fill } from "../faults/cluster/support/backlog.ts";
 import { leaseMs } from "../faults/cluster/support/controllers.ts";
 import { setClusterStage } from "../faults/cluster/support/stage.ts";
 import { pool } from "../faults/support/pools.ts";
-import { established } from "../support/cluster/established.ts";
+import { definitionS, established } from "../support/cluster/established.ts";
 import { type ControlPlane, noControlPlane, startControlPlane, type Thing } from "../support/control-plane.ts";
 
 const calm = pool("calm", { kind: "list", connection: "steady", waitingPerReplica: 10 });
@@ -81,12 +81,12 @@ suite("The control plane itself fails", { skip: await noControlPlane() }, () => 
     await stage.fault({ fault: "no kinds", undeclared: true }, async () => {
       const made = await Promise.all(names.map((name) => plane.request("GET", `${definitions}/${name}`)));
       for (const name of names) await plane.request("DELETE", `${definitions}/${name}`);
-      await stage.wait("them to be gone", () =>
-        plane.request("GET", `${definitions}/${names[0]}`).then(
+      const isGone = (name: string) =>
+        plane.request("GET", `${definitions}/${name}`).then(
           () => false,
           () => true,
-        ),
-      );
+        );
+      for (const name of names) await stage.wait(`${name} to be gone`, () => isGone(name), definitionS * 1000);
       await stage.admin.del("backlog:backlog");
       await pause(2_000);
       assert.equal(await stage.replicas("backlog"), 3, "no kind is not the wish to have no pool");

@@ -3,7 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { stringify } from "yaml";
 import { permissions } from "../../src/install/permissions.ts";
 import { chartObjects, keyOf, kustomized, type Made, printed, specOf } from "../manifests/objects.ts";
-import { established } from "../support/cluster/established.ts";
+import { definitionS, established } from "../support/cluster/established.ts";
 import { ApiError, type ControlPlane, noControlPlane, startControlPlane } from "../support/control-plane.ts";
 import { findPackaging } from "../support/packaging.ts";
 import { waitFor } from "../support/wait.ts";
@@ -27,7 +27,7 @@ const worker = {
   },
 };
 
-describe("On a real API server", { skip, timeout: 600_000 }, () => {
+describe("On a real API server", { skip, timeout: 3 * definitionS * 1000 }, () => {
   let plane: ControlPlane;
   before(async () => {
     plane = await startControlPlane();
@@ -100,6 +100,7 @@ describe("On a real API server", { skip, timeout: 600_000 }, () => {
 
   it("its account may do all that the table says, and none of what it does not", async () => {
     await plane.kubectl(["apply", "--server-side", "-f", "-"], text((await printed()).values()));
+    await established(plane);
     const may = async (namespace: string, group: string, resource: string, verb: string, name?: string) => {
       const [kind, subresource] = resource.split("/");
       const resourceAttributes = {
@@ -190,14 +191,14 @@ describe("On a real API server", { skip, timeout: 600_000 }, () => {
       return listed ?? [];
     };
     const install = text((await printed("--replicas", "2", "--secrets", "all", "--no-webhook")).values());
-    await plane.kubectl(["delete", "--ignore-not-found", "--timeout=120s", "-f", "-"], install);
+    await plane.kubectl(["delete", "--ignore-not-found", `--timeout=${definitionS}s`, "-f", "-"], install);
     await plane.kubectl(["delete", "--ignore-not-found", "validatingwebhookconfiguration", "worktide"]);
     const before = new Set(await everything());
     await plane.kubectl(["apply", "--server-side", "-f", "-"], install);
     await established(plane);
     await plane.kubectl(["apply", "-f", "-"], stringify(worker));
     assert.ok((await everything()).includes("ScaledWorker default/mails"));
-    await plane.kubectl(["delete", "-f", "-", "--timeout=120s"], install);
+    await plane.kubectl(["delete", "-f", "-", `--timeout=${definitionS}s`], install);
     const left = async () => (await everything()).filter((key) => !before.has(key));
     await waitFor("all of it to be gone", async () => (await left()).length === 0).catch(async (cause: unknown) => {
       assert.fail(`left: ${(await left()).join(", ")} (${cause})`);

@@ -4,6 +4,12 @@ import { type Access, ApiError, type Thing } from "./access.ts";
 type Definition = Thing & { status?: { conditions?: readonly { type: string; status: string }[] | null } };
 
 /**
+ * So long a definition may take to go, s. Where its kind's storage is not ready yet, the API server's finalizer may miss its
+ * own second attempt (a conflict that it does not come back to) until it looks at all of them anew, every 5 minutes.
+ */
+export const definitionS = 400;
+
+/**
  * Waits until the API server serves all our kinds. `kubectl wait` fails on a definition that is so young that it has no
  * conditions at all; and who serves a kind hears of `Established` a moment after the store does.
  */
